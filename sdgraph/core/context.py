@@ -1,0 +1,31 @@
+"""What a node sees of the run it takes part in."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+S = TypeVar("S")
+
+
+class RunContext(Protocol):
+    """Handed to `Node.run`: progress, cancellation, and the services of the process (the model pool, for example)."""
+
+    @property
+    def device(self) -> str:
+        """The device of this run in torch's notation: "cpu", "cuda:0", "mps"."""
+        ...
+
+    def service(self, kind: type[S]) -> S:
+        """The process-wide object of type `kind` that a pack provides, made at the first call.
+
+        Raises RegistryError [service-missing] when no pack provides it.
+        """
+        ...
+
+    def check_cancelled(self) -> None:
+        """Raise RunCancelled if the run was cancelled. Call it in every loop that takes longer than a moment."""
+        ...
+
+    def progress(self, done: int, total: int, *, preview: Any = None) -> None:
+        """Report that `done` of `total` parts are finished, with an optional preview payload; checks cancellation."""
+        ...

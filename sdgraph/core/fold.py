@@ -1,0 +1,78 @@
+"""Computes nodes over plain values while planning, and drops branches that a known choice does not take.
+
+So a number behind a value node has the same key as the number typed in, and a `switch` with a known condition needs
+only the branch taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdgraph.core.check import input_value
+from sdgraph.core.graph import Graph, GraphNode
+from sdgraph.core.port import PortRef
+from sdgraph.errors import Problem, RunCancelled, SdgraphError
+
+
+class _PlanningContext:
+    """The run context of folded nodes, which use neither devices nor services."""
+
+    device = "cpu"
+
+    def service(self, kind: type[Any]) -> Any:
+        raise SdgraphError("service-missing", f"A folded node asked for {kind.__name__}, which it must not use.")
+
+    def check_cancelled(self) -> None:
+        """Nothing to cancel while planning."""
+
+    def progress(self, done: int, total: int, *, preview: Any = None) -> None:
+        """Nothing to show while planning."""
+
+
+def fold_constants(graph: Graph, problems: list[Problem]) -> None:
+    """Replace links from foldable nodes by their values, prune lazy links, and keep constant outputs."""
+    known: dict[PortRef, Any] = {}
+    for node in list(graph.nodes.values()):
+        if known:
+            _take_known(node, known, problems)
+        if node.spec.has_lazy:
+            _prune(node, problems)
+        if node.spec.cls.node_fold and not node.links:
+            known.update(_compute(node, problems))
+            del graph.nodes[node.id]
+    for name, ref in list(graph.outputs.items()):
+        if ref in known:
+            graph.constants[name] = known[ref]
+            del graph.outputs[name]
+
+
+def _take_known(node: GraphNode, known: dict[PortRef, Any], problems: list[Problem]) -> None:
+    for port, ref in list(node.links.items()):
+        if ref in known:
+            del node.links[port]
+            node.values[port] = input_value(node.id, node.spec.inputs[port], known[ref], problems)
+
+
+def _prune(node: GraphNode, problems: list[Problem]) -> None:
+    inputs = node.spec.inputs
+    if any(not inputs[port].meta.lazy for port in node.links):
+        return  # the choice is made while running
+    try:
+        needed = set(node.spec.construct(node.values).needed())
+    except SdgraphError as error:
+        problems.append(error.at(node.id))
+        return
+    for port in [port for port, found in inputs.items() if found.meta.lazy and port not in needed]:
+        node.links.pop(port, None)
+        node.values[port] = inputs[port].default
+
+
+def _compute(node: GraphNode, problems: list[Problem]) -> dict[PortRef, Any]:
+    try:
+        outputs = node.spec.construct(node.values).run(_PlanningContext())
+    except RunCancelled:
+        raise
+    except SdgraphError as error:
+        problems.append(error.at(node.id))
+        return {PortRef(node.id, name): None for name in node.spec.outputs}
+    return {PortRef(node.id, name): value for name, value in outputs.__dict__.items()}
