@@ -108,7 +108,7 @@ def expand_nodes(graph: Graph, registry: Registry, problems: list[Problem]) -> G
 
 
 def _expand(node: GraphNode, inner: Workflow, problems: list[Problem]) -> Any:
-    fields: dict[str, Any] = {**node.values, **{name: Link[Any](*ref) for name, ref in node.links.items()}}
+    fields: dict[str, Any] = {**node.values, **{name: Link(*ref) for name, ref in node.links.items()}}
     try:
         return node.spec.construct(fields).expand(inner)
     except SdgraphError as error:

@@ -50,7 +50,7 @@ class Workflow:
         if full in self.nodes:
             raise _wrong("duplicate-id", f"There is a node `{full}` already.", "Choose another id.", full)
         self.nodes[full] = node
-        links = {port: Link[Any](full, port) for port in node.outputs_class.__ports__}
+        links: dict[str, Link[Any]] = {port: Link(full, port) for port in node.outputs_class.__ports__}
         out: Any = node.outputs_class(**links)
         return Placed(full, out)
 
