@@ -1,0 +1,52 @@
+"""Where sampling stands between two stages, as it travels along a link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.payloads.latents import LatentSpace
+from sdgraph.payloads.tensors import from_blob, shared, tensor_bytes, to_blob
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SamplingState:
+    """A sampler's state taken apart: what `sdgraph.diffusion.state.SamplerState.to_tensors` gives, and its space."""
+
+    meta: Mapping[str, Any]
+    """JSON-able: position, seeds, solver."""
+    tensors: Mapping[str, Tensor]
+    """The noisy latents and the solver's history."""
+    space: LatentSpace
+
+
+class SamplingStateCodec:
+    """Stores a sampler's state bit for bit."""
+
+    def encode(self, value: SamplingState) -> Encoded:
+        """One blob per tensor."""
+        blobs = {name: to_blob(tensor) for name, tensor in value.tensors.items()}
+        return Encoded({"state": dict(value.meta), "space": asdict(value.space)}, blobs)
+
+    def decode(self, encoded: Encoded) -> SamplingState:
+        """The state, on the CPU."""
+        tensors = {name: from_blob(blob) for name, blob in encoded.blobs.items()}
+        return SamplingState(encoded.meta["state"], tensors, LatentSpace(**encoded.meta["space"]))
+
+
+SAMPLING_STATE = PortType(
+    "SamplingState",
+    SamplingState,
+    "Where sampling stands between two stages: noisy latents and the solver's history.",
+    "#9d4edd",
+    SamplingStateCodec(),
+    share=lambda state: replace(
+        state, tensors={name: shared(tensor) for name, tensor in state.tensors.items()}, meta=dict(state.meta)
+    ),
+    size_bytes=lambda state: tensor_bytes(state.tensors.values()),
+)

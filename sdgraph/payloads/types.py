@@ -1,0 +1,27 @@
+"""All port types of this room, as the built-in pack registers them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdgraph.core.porttype import PortType
+from sdgraph.payloads.conditioning import CONDITIONING
+from sdgraph.payloads.control import CONTROL
+from sdgraph.payloads.handles import CONTROLNET, DENOISER, TEXT_ENCODER, VAE
+from sdgraph.payloads.image import IMAGE
+from sdgraph.payloads.latents import LATENTS
+from sdgraph.payloads.mask import MASK
+from sdgraph.payloads.sampling import SAMPLING_STATE
+
+PORT_TYPES: tuple[PortType[Any], ...] = (
+    IMAGE,
+    MASK,
+    LATENTS,
+    CONDITIONING,
+    CONTROL,
+    SAMPLING_STATE,
+    DENOISER,
+    TEXT_ENCODER,
+    VAE,
+    CONTROLNET,
+)
