@@ -1,0 +1,1 @@
+"""Solvers: one file per algorithm; `contract` says what a solver is, `table` names them all."""

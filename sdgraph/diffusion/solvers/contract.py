@@ -1,0 +1,70 @@
+"""What a solver is: one step of sampling as a function of explicit state; the loop is somebody else's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from torch import Tensor
+
+from sdgraph.diffusion.denoiser import Denoiser
+from sdgraph.diffusion.sigmas import TimestepGrid
+
+Noise: TypeAlias = Callable[[], Tensor]
+"""The next standard normal noise, shaped like x and on its device."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The step that is to be taken."""
+
+    sigma: float
+    sigma_next: float
+    timestep: float
+    """The training timestep of `sigma`."""
+    last: bool
+    """Whether the whole trajectory ends with this step."""
+
+
+@dataclass(frozen=True, eq=False)
+class SolverState:
+    """What a multistep solver remembers; oldest first. One-step solvers leave it empty."""
+
+    outputs: tuple[Tensor, ...] = ()
+    """Earlier model outputs [B, C, h, w], in the form the solver uses."""
+    sigmas: tuple[float, ...] = ()
+    """The sigma of each output."""
+    sample: Tensor | None = None
+    """[B, C, h, w]: the x that the last step started from, where a solver corrects it later."""
+    order: int = 0
+    """The order of the last step, where a solver needs it later."""
+
+    def remember(self, output: Tensor, sigma: float, keep: int) -> SolverState:
+        """With one more output, and only the newest `keep`."""
+        return SolverState((*self.outputs, output)[-keep:], (*self.sigmas, sigma)[-keep:])
+
+
+class Solver(ABC):
+    """An algorithm for the step from one sigma to the next, in the convention x = x0 + sigma * noise."""
+
+    order: ClassVar[int]
+    """Order of convergence on smooth problems, as the tests measure it."""
+    grid: ClassVar[TimestepGrid] = "continuous"
+    """The timesteps that it is used with in diffusers."""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether it draws noise."""
+        return False
+
+    def init(self) -> SolverState:
+        """The state before the first step."""
+        return SolverState()
+
+    @abstractmethod
+    def step(
+        self, denoise: Denoiser, x: Tensor, span: Span, state: SolverState, noise: Noise
+    ) -> tuple[Tensor, SolverState]:
+        """From x [B, C, h, w] at `span.sigma` to x at `span.sigma_next`, with the state for the step after."""

@@ -1,0 +1,37 @@
+"""Multistep consistency sampling for latent consistency models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from sdgraph.diffusion.denoiser import Denoiser, sigma_for
+from sdgraph.diffusion.sigmas import TimestepGrid
+from sdgraph.diffusion.solvers.contract import Noise, Solver, SolverState, Span
+
+_SIGMA_DATA = 0.5
+_TIMESTEP_SCALING = 10.0
+
+
+@dataclass(frozen=True)
+class Lcm(Solver):
+    """Luo et al. 2023, arXiv:2310.04378, algorithm 3: jump to x0, then add fresh noise up to the next sigma."""
+
+    order: ClassVar[int] = 1
+    grid: ClassVar[TimestepGrid] = "lcm"
+
+    @property
+    def stochastic(self) -> bool:
+        return True
+
+    def step(
+        self, denoise: Denoiser, x: Tensor, span: Span, state: SolverState, noise: Noise
+    ) -> tuple[Tensor, SolverState]:
+        scaled = span.timestep * _TIMESTEP_SCALING
+        skip = _SIGMA_DATA**2 / (scaled**2 + _SIGMA_DATA**2)
+        out = scaled / (scaled**2 + _SIGMA_DATA**2) ** 0.5
+        unit_variance_x = x / (span.sigma**2 + 1) ** 0.5
+        denoised = out * denoise(x, sigma_for(x, span.sigma)) + skip * unit_variance_x
+        return (denoised + span.sigma_next * noise() if span.sigma_next > 0 else denoised), state

@@ -1,0 +1,95 @@
+"""Where sampling starts: pure noise, or given latents under as much noise as the first leg expects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdgraph.diffusion.leg_sigmas import leg_sigmas
+from sdgraph.diffusion.noise import NoiseStream, slerp
+from sdgraph.diffusion.schedule import NoiseSchedule
+from sdgraph.diffusion.solvers.table import SOLVERS
+from sdgraph.diffusion.stages import Leg
+from sdgraph.diffusion.state import SamplerState
+from sdgraph.errors import SamplingError
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Initial noise part of the way from each item's seed to another seed."""
+
+    seeds: tuple[int, ...]
+    """One per item."""
+    strength: float
+    """0..1: 0 is the noise of the item's own seed, 1 that of the other one."""
+
+
+def start_from_noise(
+    legs: Sequence[Leg],
+    schedule: NoiseSchedule,
+    seeds: Sequence[int],
+    shape: Sequence[int],
+    variation: Variation | None = None,
+    device: torch.device | str = "cpu",
+) -> SamplerState:
+    """Noise [B, *shape] of the seeds, as strong as the first leg expects; `shape` is that of one item, [C, h, w].
+
+    Raises SamplingError `no-stages` without legs.
+    """
+    if not legs:
+        raise SamplingError("no-stages", "Starting from noise needs at least one step.", hint="Use a strength above 0.")
+    sigma = start_sigma(legs[0], schedule)
+    noise = _initial_noise(seeds, shape, variation).to(device)
+    return SamplerState(noise * _start_scale(legs[0], schedule, sigma), sigma, tuple(seeds))
+
+
+def start_from_latents(
+    legs: Sequence[Leg],
+    schedule: NoiseSchedule,
+    latents: Tensor,
+    seeds: Sequence[int],
+    variation: Variation | None = None,
+) -> SamplerState:
+    """Clean latents [B, C, h, w] with the noise of the seeds on top, as strong as the first leg expects.
+
+    Without legs (strength 0) the latents stay as they are. Raises SamplingError `seed-count` unless there is one seed
+    per item.
+    """
+    if len(seeds) != len(latents):
+        raise SamplingError(
+            "seed-count",
+            f"{len(latents)} latents need {len(latents)} seeds, found {len(seeds)}.",
+            hint="Give one seed per item.",
+        )
+    clean = latents.float()
+    if not legs:
+        return SamplerState(clean, 0.0, tuple(seeds), draws=0)
+    sigma = start_sigma(legs[0], schedule)
+    noise = _initial_noise(seeds, latents.shape[1:], variation).to(latents.device)
+    return SamplerState(clean + sigma * noise, sigma, tuple(seeds))
+
+
+def start_sigma(leg: Leg, schedule: NoiseSchedule) -> float:
+    """The sigma at which `leg` begins when it is the first."""
+    return float(leg_sigmas(leg, schedule)[0])
+
+
+def _initial_noise(seeds: Sequence[int], shape: Sequence[int], variation: Variation | None) -> Tensor:
+    noise = NoiseStream(seeds, shape).draw()
+    if variation is None:
+        return noise
+    return slerp(noise, NoiseStream(variation.seeds, shape).draw(), variation.strength)
+
+
+def _start_scale(leg: Leg, schedule: NoiseSchedule, sigma: float) -> float:
+    """How strong pure noise is at `sigma`, by the conventions of diffusers.
+
+    Variance preserving samplers start from unit variance, which is sqrt(sigma^2 + 1) here; the Euler family does so
+    with `leading` timesteps only and takes sigma itself otherwise.
+    """
+    spacing = leg.sigmas if leg.sigmas in ("trailing", "leading", "linspace") else schedule.spacing
+    exploding = SOLVERS[leg.solver].grid == "continuous" and spacing != "leading"
+    return sigma if exploding else (sigma**2 + 1) ** 0.5

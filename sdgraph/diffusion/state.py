@@ -1,0 +1,82 @@
+"""Where sampling stands between two stages: everything the next step needs, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from sdgraph.diffusion.solvers.contract import SolverState
+from sdgraph.diffusion.stages import SolverName
+from sdgraph.errors import SamplingError
+
+
+@dataclass(frozen=True, eq=False)
+class SamplerState:
+    """Latents on their way, with the position, the solver's history and the count of noise draws."""
+
+    x: Tensor
+    """[B, C, h, w] float32, x0 + sigma * noise."""
+    sigma: float
+    """Standard deviation of the noise in x; 0 when sampling is complete."""
+    seeds: tuple[int, ...]
+    """One seed per item."""
+    draws: int = 1
+    """Noises drawn per item so far, the initial one included."""
+    step: int = 0
+    """Steps taken."""
+    nfe: int = 0
+    """Network evaluations per picture so far."""
+    solver: SolverName | None = None
+    """The solver that took the last step; `history` is for it alone."""
+    history: SolverState = field(default_factory=SolverState)
+
+    def latents(self) -> Tensor:
+        """[B, C, h, w] in the model's own scale: x itself when complete, of unit variance while noise remains."""
+        return self.x if self.sigma == 0 else self.x / (self.sigma**2 + 1) ** 0.5
+
+    def to_tensors(self) -> tuple[dict[str, object], dict[str, Tensor]]:
+        """The state as a JSON-able dict and named tensors; `from_tensors` gives it back bit for bit."""
+        tensors = {"x": self.x} | {f"output_{i}": output for i, output in enumerate(self.history.outputs)}
+        if self.history.sample is not None:
+            tensors["sample"] = self.history.sample
+        meta = _Meta(
+            sigma=self.sigma,
+            seeds=self.seeds,
+            draws=self.draws,
+            step=self.step,
+            nfe=self.nfe,
+            solver=self.solver,
+            history_sigmas=self.history.sigmas,
+            history_order=self.history.order,
+        )
+        return meta.model_dump(mode="json"), tensors
+
+    @classmethod
+    def from_tensors(cls, meta: Mapping[str, object], tensors: Mapping[str, Tensor]) -> SamplerState:
+        """The state that `to_tensors` took apart. Raises SamplingError `sampler-state` when parts are missing."""
+        try:
+            known = _Meta.model_validate(dict(meta))
+            outputs = tuple(tensors[f"output_{i}"] for i in range(len(known.history_sigmas)))
+            x = tensors["x"]
+        except (ValidationError, KeyError) as error:
+            raise SamplingError(
+                "sampler-state", f"A stored sampler state is incomplete: {error}.", hint="Run the stage again."
+            ) from error
+        history = SolverState(outputs, known.history_sigmas, tensors.get("sample"), known.history_order)
+        return cls(x, known.sigma, known.seeds, known.draws, known.step, known.nfe, known.solver, history)
+
+
+class _Meta(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sigma: float
+    seeds: tuple[int, ...]
+    draws: int
+    step: int
+    nfe: int
+    solver: SolverName | None
+    history_sigmas: tuple[float, ...]
+    history_order: int

@@ -1,0 +1,93 @@
+"""Solvers against exact answers: orders of convergence, and the distance to a mixture's true distribution."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from sdgraph.diffusion.denoiser import ModelDenoiser
+from sdgraph.diffusion.guidance import ClassifierFreeGuidance
+from sdgraph.diffusion.guidance_schedule import ConstantGuidance
+from sdgraph.diffusion.sampling import run_stage
+from sdgraph.diffusion.solvers.contract import Span
+from sdgraph.diffusion.solvers.table import SOLVERS, make_solver
+from sdgraph.diffusion.stages import SigmaName, SolverName, Stage, plan_legs
+from sdgraph.diffusion.start import start_from_noise
+from tests.diffusion.toys import SD, GaussianGuider, MixtureNetwork
+
+DETERMINISTIC: tuple[SolverName, ...] = tuple(name for name in SOLVERS if not make_solver(name).stochastic)
+
+
+def no_noise() -> Tensor:
+    raise AssertionError("a deterministic solver drew noise")
+
+
+def gaussian_error(solver_name: SolverName, steps: int) -> float:
+    """Error at sigma 0.1 after `steps` even steps in log sigma from 10, where the answer is known."""
+    guider, solver = GaussianGuider(), make_solver(solver_name)
+    start = x = torch.full((1, 1, 1, 1), 8.0, dtype=torch.float64)
+    sigmas = torch.linspace(math.log(10.0), math.log(0.1), steps + 1, dtype=torch.float64).exp().tolist()
+    state = solver.init()
+    for sigma, sigma_next in pairwise(sigmas):
+        span = Span(sigma, sigma_next, timestep=0.0, last=False)
+        x, state = solver.step(lambda x, s: guider.guide(x, s, 1.0).denoised, x, span, state, no_noise)
+    return abs(float(x - guider.exact(start, 10.0, 0.1)))
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_the_declared_order_is_the_measured_one(name: SolverName):
+    measured = math.log2(gaussian_error(name, 80) / gaussian_error(name, 160))
+    assert measured == pytest.approx(make_solver(name).order, abs=0.05)
+
+
+def exact_values(noise: Tensor) -> Tensor:
+    """Where the exact probability flow of the mixture leads: it keeps quantiles, so it is known by bisection."""
+    network = MixtureNetwork()
+
+    def cumulative(x: Tensor, sigma: float) -> Tensor:
+        z = (x[:, None] - network.means.double()) / (network.spread**2 + sigma**2) ** 0.5
+        return (network.weights.double() * torch.erfc(-z / 2**0.5) / 2).sum(-1)
+
+    target = cumulative(noise.double() * (SD.sigma_max**2 + 1) ** 0.5, SD.sigma_max)
+    low, high = torch.full_like(target, -5.0), torch.full_like(target, 5.0)
+    for _ in range(50):
+        middle = (low + high) / 2
+        below = cumulative(middle, 0.0) < target
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return low
+
+
+# Wasserstein-1 distance to the exact distribution and network evaluations, measured on these 10,000 values: 20 steps of
+# DPM++ 2M are as good as 100 of DDIM, but only with Karras sigmas.
+DISTANCES: dict[tuple[SolverName, int, SigmaName], tuple[float, int]] = {
+    ("ddim", 20, "leading"): (0.0331, 20),
+    ("ddim", 50, "leading"): (0.0171, 50),
+    ("ddim", 100, "leading"): (0.0103, 100),
+    ("pndm", 20, "leading"): (0.0111, 21),
+    ("euler", 20, "linspace"): (0.0402, 20),
+    ("heun", 20, "linspace"): (0.0091, 39),
+    ("dpmpp_2m", 20, "linspace"): (0.0537, 20),
+    ("dpmpp_2m", 20, "karras"): (0.0080, 20),
+    ("unipc", 20, "karras"): (0.0026, 20),
+    ("euler_ancestral", 100, "linspace"): (0.0477, 100),
+}
+
+
+@pytest.mark.parametrize("case", DISTANCES, ids=str)
+def test_distance_to_the_true_distribution(case: tuple[SolverName, int, SigmaName]):
+    solver, steps, sigmas = case
+    distance, nfe = DISTANCES[case]
+    schedule = replace(SD, spacing="linspace" if sigmas == "linspace" else "leading")
+    legs = plan_legs([Stage(steps=steps, solver=solver, sigmas=sigmas, guidance=ConstantGuidance(scale=1.0))])
+    start = start_from_noise(legs, schedule, (0,), (1, 100, 100))
+    guider = ClassifierFreeGuidance(ModelDenoiser(MixtureNetwork(), schedule), 0.0, 0.0)
+    end = run_stage(legs[0], start, guider, schedule)
+    noise = torch.randn((1, 100, 100), generator=torch.Generator().manual_seed(0))
+    measured = (end.x.flatten().sort().values - exact_values(noise.flatten().sort().values)).abs().mean()
+    assert float(measured) == pytest.approx(distance, rel=0.05)
+    assert end.nfe == nfe

@@ -1,0 +1,62 @@
+"""Denoisers with a known answer, and networks that count: sampling can be judged without any weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sdgraph.diffusion.guidance import Guided
+from sdgraph.diffusion.schedule import NoiseSchedule, PredictionType
+
+SD = NoiseSchedule.from_betas(steps_offset=1)
+"""The schedule of Stable Diffusion 1.x."""
+
+
+class GaussianGuider:
+    """The ideal denoiser of data N(mu, s^2): (s^2 x + sigma^2 mu) / (s^2 + sigma^2), at any guidance scale."""
+
+    def __init__(self, mu: float = 0.7, s: float = 0.5) -> None:
+        self.mu, self.s = mu, s
+
+    def guide(self, x: Tensor, sigma: Tensor, scale: float) -> Guided:
+        variance = sigma.to(x.dtype).reshape(-1, 1, 1, 1) ** 2
+        return Guided((self.s**2 * x + variance * self.mu) / (self.s**2 + variance), nfe=1)
+
+    def exact(self, x: Tensor, sigma: float, sigma_end: float) -> Tensor:
+        """Where the probability flow ODE leads from x at `sigma`."""
+        shrink = ((self.s**2 + sigma_end**2) / (self.s**2 + sigma**2)) ** 0.5
+        return self.mu + (x - self.mu) * shrink
+
+
+class MixtureNetwork:
+    """The exact network of a mixture of two Gaussians per value; each conditioning shifts the mixture.
+
+    Predicts noise (or velocity) at variance preserving x [N, C, h, w] and timesteps [N]; remembers its calls.
+    """
+
+    def __init__(self, prediction: PredictionType = "epsilon", schedule: NoiseSchedule = SD) -> None:
+        self.means, self.weights, self.spread = torch.tensor([-1.0, 1.5]), torch.tensor([0.4, 0.6]), 0.25
+        self.prediction = prediction
+        self.log_sigmas = schedule.training_sigmas.double().log()
+        self.batches: list[int] = []
+        self.orders: list[tuple[float, ...]] = []
+
+    def __call__(self, x: Tensor, timestep: Tensor, conditionings: tuple[float, ...]) -> Tensor:
+        self.batches.append(len(x))
+        self.orders.append(conditionings)
+        shift = torch.tensor(conditionings).repeat_interleave(len(x) // len(conditionings)).reshape(-1, 1, 1, 1)
+        eps, signal, noise = self._noise(x, timestep.reshape(-1, 1, 1, 1).double(), shift)
+        if self.prediction == "epsilon":
+            return eps.float()
+        return ((eps - noise * x) / signal).float()
+
+    def _noise(self, x: Tensor, timestep: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        low = timestep.floor().clamp(0, len(self.log_sigmas) - 2).long()
+        share = timestep - low
+        sigma = ((1 - share) * self.log_sigmas[low] + share * self.log_sigmas[low + 1]).exp()
+        signal_share = 1 / (sigma**2 + 1)
+        signal, noise = signal_share.sqrt(), (1 - signal_share).sqrt()
+        variance = (signal_share * self.spread**2 + 1 - signal_share)[..., None]
+        distance = x[..., None] - signal[..., None] * (self.means + shift[..., None])
+        share_of_mode = torch.softmax(self.weights.log() - distance**2 / (2 * variance), -1)
+        return (share_of_mode * distance / variance).sum(-1) * noise, signal, noise
