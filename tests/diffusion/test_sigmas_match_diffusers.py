@@ -10,7 +10,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMScheduler, UniPCMultistepScheduler
 
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
-from sdgraph.diffusion.schedule import BetaKind, NoiseSchedule, PredictionType
+from sdgraph.diffusion.schedule import BetaKind, NoiseSchedule, PredictionType, Spacing
 from sdgraph.diffusion.sigmas import TimestepGrid, build_range, build_sigmas, slice_by_sigma, truncate
 from sdgraph.diffusion.stages import SigmaName, Stage, plan_legs
 from sdgraph.errors import SamplingError
@@ -20,7 +20,7 @@ from tests.diffusion.toys import SD
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 CONFIG: dict[str, Any] = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
-SPACINGS: tuple[SigmaName, ...] = ("trailing", "leading", "linspace")
+SPACINGS: tuple[Spacing, ...] = ("trailing", "leading", "linspace")
 
 
 @pytest.mark.parametrize("kind", ["linear", "scaled_linear", "squaredcos_cap_v2"])
@@ -35,7 +35,7 @@ def test_training_sigmas_are_those_of_diffusers(kind: BetaKind, zero_snr: bool):
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 20, 30, 50, 99])
 @pytest.mark.parametrize("name", SPACINGS)
-def test_timestep_spacings_are_bit_equal_to_diffusers(name: SigmaName, steps: int):
+def test_timestep_spacings_are_bit_equal_to_diffusers(name: Spacing, steps: int):
     euler = EulerDiscreteScheduler(**CONFIG, timestep_spacing=name)
     euler.set_timesteps(steps)
     dpm = DPMSolverMultistepScheduler(**CONFIG, timestep_spacing=name)
