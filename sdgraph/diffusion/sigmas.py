@@ -148,7 +148,8 @@ def _timesteps(schedule: NoiseSchedule, name: SigmaName, steps: int, grid: Times
     extra = steps + 1 if grid == "whole_extra" else steps
     match schedule.spacing if name == "checkpoint" else name:
         case "trailing":
-            return (schedule.count - np.arange(steps) * (schedule.count / steps)).round() - 1
+            descending = schedule.count - np.arange(steps) * (schedule.count / steps)
+            return descending.round().astype(np.float64) - 1
         case "leading":
             spaced = np.arange(extra) * (schedule.count // extra) + schedule.steps_offset
         case _:
@@ -165,10 +166,6 @@ def _lcm_timesteps(count: int, steps: int) -> _Floats:
     distilled = np.arange(1, _LCM_TRAINING_STEPS + 1) * (count // _LCM_TRAINING_STEPS) - 1
     picked = np.floor(np.linspace(0, _LCM_TRAINING_STEPS, num=steps, endpoint=False)).astype(np.int64)
     return distilled[::-1][picked].astype(np.float64)
-
-
-def _final_sigma(schedule: NoiseSchedule, final: FinalSigma) -> float:
-    return 0.0 if final == "zero" else schedule.sigma_min
 
 
 def _checked(levels: _Floats) -> Sigmas:
