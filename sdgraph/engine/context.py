@@ -1,0 +1,76 @@
+"""The run context that nodes get, the services behind it, and the token that cancels a run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from sdgraph.engine.events import EventStream
+from sdgraph.errors import RegistryError, RunCancelled
+
+S = TypeVar("S")
+
+
+class CancelToken:
+    """Set once, from any thread or a signal handler; nodes see it at their next check."""
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def cancel(self) -> None:
+        self._set = True
+
+    @property
+    def cancelled(self) -> bool:
+        return self._set
+
+
+class Services:
+    """Process-wide objects by type, each made by its pack's factory when first asked for."""
+
+    def __init__(self, factories: Mapping[type, Callable[[], object]]) -> None:
+        self._factories = factories
+        self._made: dict[type, object] = {}
+        self._lock = threading.RLock()
+
+    def get(self, kind: type[S]) -> S:
+        with self._lock:
+            if kind not in self._made:
+                factory = self._factories.get(kind)
+                if factory is None:
+                    raise RegistryError(
+                        "service-missing", f"No node pack provides {kind.__name__}.", "Install the pack that does."
+                    )
+                self._made[kind] = factory()
+            found: Any = self._made[kind]
+        return found
+
+    def made(self, kind: type[S]) -> S | None:
+        """The service if it was asked for already."""
+        found: Any = self._made.get(kind)
+        return found
+
+
+class NodeContext:
+    """The `RunContext` of one node in one run."""
+
+    __slots__ = ("_cancel", "_events", "_node", "_services", "device")
+
+    def __init__(self, node: str, device: str, services: Services, cancel: CancelToken, events: EventStream) -> None:
+        self.device = device
+        self._node = node
+        self._services = services
+        self._cancel = cancel
+        self._events = events
+
+    def service(self, kind: type[S]) -> S:
+        return self._services.get(kind)
+
+    def check_cancelled(self) -> None:
+        if self._cancel.cancelled:
+            raise RunCancelled
+
+    def progress(self, done: int, total: int, *, preview: Any = None) -> None:
+        self.check_cancelled()
+        self._events.emit("node_progress", self._node, done=done, total=total, preview=preview)

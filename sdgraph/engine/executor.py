@@ -1,0 +1,61 @@
+"""Runs a plan: ready steps go to their lane, results to the store, and a failure stops only what depends on it.
+
+Steps are demanded from the targets upstream. A step that is planned as a hit is read when something needs it; if its
+entry turns out to be damaged, it is demanded like any other step and computed. The same mechanism runs the branch that
+a lazy node asks for.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+from sdgraph.core.node import Lane
+from sdgraph.core.registry import Registry
+from sdgraph.engine.context import CancelToken, Services
+from sdgraph.engine.costs import NodeCosts
+from sdgraph.engine.events import EventStream, Listener
+from sdgraph.engine.lanes import default_threads
+from sdgraph.engine.plan import Plan
+from sdgraph.engine.report import RunReport
+from sdgraph.engine.run import Run
+from sdgraph.engine.stores.base import Payloads, ResultStore
+
+
+class Executor:
+    """Runs plans against one store, on one device. It may be used for many runs, one after the other or at once."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: ResultStore,
+        *,
+        device: str = "cpu",
+        threads: Mapping[Lane, int] | None = None,
+        services: Services | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.store = store
+        self.device = device
+        self.services = services or Services(registry.services)
+        self.payloads = Payloads(registry.port_types)
+        self.threads: dict[Lane, int] = {**default_threads(), **(threads or {})}
+        self.clock = clock
+        self.costs = NodeCosts()
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        listeners: tuple[Listener, ...] = (),
+        cancel: CancelToken | None = None,
+        run_id: str | None = None,
+    ) -> RunReport:
+        """Run a plan to its end and report. Errors of nodes are in the report, not raised.
+
+        A KeyboardInterrupt cancels the run: nodes stop at their next check, and what had finished is kept.
+        """
+        events = EventStream(run_id or uuid.uuid4().hex[:12], listeners)
+        run = Run(self, plan, events, cancel or CancelToken())
+        return run.execute()

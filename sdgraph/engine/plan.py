@@ -1,0 +1,193 @@
+"""The plan: what will run, what is a hit, and why. Made without running anything or reading any payload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+
+from sdgraph.core.graph import Graph, GraphNode
+from sdgraph.core.port import PortRef
+from sdgraph.engine.cachekey import CacheKey, KeyMaker
+from sdgraph.engine.gcpause import gc_paused
+from sdgraph.engine.reason import (
+    COVERED,
+    FIRST_RUN,
+    NOT_NEEDED,
+    STORED,
+    UNDECIDED,
+    NodeRecord,
+    Reason,
+    explain,
+)
+from sdgraph.engine.stores.base import ResultStore
+from sdgraph.errors import Problem, SdgraphError, WorkflowError
+
+
+class Action(Enum):
+    """What is to be done about a step."""
+
+    RUN = "run"
+    HIT = "hit"
+    COVERED = "covered"
+    MAYBE = "maybe"
+    UNUSED = "unused"
+
+
+class Step:
+    """One computation. Nodes with equal keys share it."""
+
+    __slots__ = ("action", "key", "node", "reason", "target", "tier")
+
+    def __init__(self, node: GraphNode, key: CacheKey) -> None:
+        self.node = node
+        self.key = key
+        self.action = Action.UNUSED
+        self.reason: Reason = NOT_NEEDED
+        self.tier: str | None = None
+        self.target = False
+        """Its result is asked for itself, not only by other steps."""
+
+
+class Plan:
+    """Steps by key in topological order, and which step each node is."""
+
+    def __init__(self, graph: Graph, targets: Mapping[str, PortRef]) -> None:
+        self.graph = graph
+        self.targets = targets
+        self.steps: dict[CacheKey, Step] = {}
+        self.step_of: dict[str, Step] = {}
+
+    def by_node(self) -> Iterator[tuple[GraphNode, Step]]:
+        for name, step in self.step_of.items():
+            yield self.graph.nodes[name], step
+
+    def count(self, action: Action) -> int:
+        """How many nodes (not steps) have this action."""
+        return sum(step.action is action for step in self.step_of.values())
+
+    def to_run(self) -> list[Step]:
+        return [step for step in self.steps.values() if step.action is Action.RUN]
+
+
+def make_plan(
+    graph: Graph,
+    store: ResultStore,
+    *,
+    outputs: Iterable[str] | None = None,
+    before: Mapping[str, NodeRecord] | None = None,
+) -> Plan:
+    """Plan the run of a graph.
+
+    `outputs` names the workflow outputs wanted (default: all, and every node that delivers files); `before` holds the
+    records of the previous run, for the reasons. Raises WorkflowError when something that nodes read is missing.
+    """
+    plan = Plan(graph, _targets(graph, outputs))
+    with gc_paused():
+        _compute_keys(plan)
+        _mark_targets(plan, everything=outputs is None)
+        _decide(plan, store)
+        _explain(plan, before)
+    return plan
+
+
+def _targets(graph: Graph, outputs: Iterable[str] | None) -> dict[str, PortRef]:
+    if outputs is None:
+        return dict(graph.outputs)
+    wanted = list(outputs)
+    known = {*graph.outputs, *graph.constants}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        offered = ", ".join(sorted(known)) or "none"
+        raise WorkflowError(
+            [
+                Problem("output-unknown", f"The workflow has no output `{name}`.", f"Its outputs are: {offered}.")
+                for name in unknown
+            ]
+        )
+    return {name: graph.outputs[name] for name in wanted if name in graph.outputs}
+
+
+def _compute_keys(plan: Plan) -> None:
+    maker = KeyMaker()
+    keys: dict[str, CacheKey] = {}
+    problems: list[Problem] = []
+    for name, node in plan.graph.nodes.items():
+        try:
+            key = maker.key(node, keys)
+        except SdgraphError as error:
+            problems.append(error.at(node.origin or name))
+            key = b"unreadable:" + name.encode()
+        keys[name] = key
+        step = plan.steps.get(key)
+        if step is None:
+            step = plan.steps[key] = Step(node, key)
+        plan.step_of[name] = step
+    if problems:
+        raise WorkflowError(problems)
+
+
+def _mark_targets(plan: Plan, *, everything: bool) -> None:
+    wanted = {ref.node for ref in plan.targets.values()}
+    if everything:
+        wanted.update(name for name, node in plan.graph.nodes.items() if node.spec.has_deliver)
+        if not wanted and not plan.graph.constants:
+            read = {ref.node for node in plan.graph.nodes.values() for ref in node.links.values()}
+            wanted.update(name for name in plan.graph.nodes if name not in read)
+    for name in wanted:
+        plan.step_of[name].target = True
+
+
+def _decide(plan: Plan, store: ResultStore) -> None:
+    """Walk upstream from the targets; a hit needs nothing before it."""
+    needed: set[CacheKey] = set()
+    maybe: set[CacheKey] = set()
+    for step in reversed(plan.steps.values()):
+        step.tier = store.find(step.key) if step.node.spec.cls.node_cache else None
+        wanted = step.target or step.key in needed
+        if step.tier is not None:
+            step.action = Action.HIT
+            step.reason = STORED.get(step.tier) or Reason("stored", f"stored in {step.tier}")
+        elif wanted or step.key in maybe:
+            step.action = Action.RUN if wanted else Action.MAYBE
+            open_ports = undecided_ports(step.node)
+            for port, ref in step.node.links.items():
+                certain = wanted and port not in open_ports
+                (needed if certain else maybe).add(plan.step_of[ref.node].key)
+    _cover(plan)
+
+
+def undecided_ports(node: GraphNode) -> tuple[str, ...]:
+    """The lazy inputs of a node of which only the run can tell whether they are needed."""
+    if not node.spec.has_lazy:
+        return ()
+    inputs = node.spec.inputs
+    lazy = tuple(port for port in node.links if inputs[port].meta.lazy)
+    # With nothing but values to decide by, the branches not taken have been pruned already.
+    return lazy if len(lazy) < len(node.links) else ()
+
+
+def _cover(plan: Plan) -> None:
+    """What is unused because all that reads it is stored counts as a hit; what nothing wanted ever reads does not."""
+    covered: set[CacheKey] = set()
+    for step in reversed(plan.steps.values()):
+        if step.action is Action.UNUSED and step.key in covered:
+            step.action, step.reason = Action.COVERED, COVERED
+        if step.action is not Action.UNUSED:
+            covered.update(plan.step_of[ref.node].key for ref in step.node.links.values())
+
+
+def _explain(plan: Plan, before: Mapping[str, NodeRecord] | None) -> None:
+    origins: dict[str, str | None] = {}
+    for name, step in plan.step_of.items():
+        node = plan.graph.nodes[name]
+        if before is not None:
+            record = before.get(name)
+            if record is None or record.key != step.key.hex():
+                source = next((ref.node for ref in node.links.values() if ref.node in origins), None)
+                origins[name] = None if source is None else origins[source] or source
+        if step.node is not node or step.action not in (Action.RUN, Action.MAYBE):
+            continue
+        if step.action is Action.MAYBE:
+            step.reason = UNDECIDED
+        else:
+            step.reason = FIRST_RUN if before is None else explain(node, step.key, before.get(name), origins)

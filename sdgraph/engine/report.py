@@ -1,0 +1,53 @@
+"""What a run came to: the object that `sdgraph run --json` prints and the server sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sdgraph.errors import Problem
+
+RunStatus = Literal["done", "partial", "failed", "cancelled"]
+NodeStatus = Literal["ran", "hit", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """What became of one node."""
+
+    status: NodeStatus
+    reason: str
+    key: str
+    store: str | None = None
+    elapsed_s: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "store": self.store,
+            "reason": self.reason,
+            "key": self.key,
+            "elapsed_s": round(self.elapsed_s, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What became of a run. `outputs` holds values; files are written by whoever asked for the run."""
+
+    run_id: str
+    status: RunStatus
+    outputs: Mapping[str, Any]
+    nodes: Mapping[str, NodeReport]
+    elapsed_s: float
+    problems: tuple[Problem, ...] = ()
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """Outputs of the target nodes by node id, for delivering files."""
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    def count(self, status: NodeStatus) -> int:
+        return sum(node.status == status for node in self.nodes.values())

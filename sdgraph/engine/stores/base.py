@@ -1,0 +1,119 @@
+"""The protocol of result stores, and how a result is taken apart and put together for those that write bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.engine.cachekey import CacheKey
+from sdgraph.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a node returned, by output name, and what it cost to compute."""
+
+    outputs: Mapping[str, Any]
+    elapsed_s: float
+    node_type: str = ""
+    node_version: int = 0
+
+
+class ResultStore(Protocol):
+    """Keeps results by key. No method raises for a result that can't be kept or read: that is a miss, and reported.
+
+    Implementations are safe to use from several threads.
+    """
+
+    def find(self, key: CacheKey) -> str | None:
+        """The name of the tier that has the key ("memory", "disk"), or None. Reads no payload."""
+        ...
+
+    def load(self, key: CacheKey) -> Result | None:
+        """The result, or None when it is missing or damaged."""
+        ...
+
+    def save(self, key: CacheKey, result: Result, *, keep: bool = False) -> None:
+        """Keep a result. With `keep` it is written even if computing it again would be cheaper than that."""
+        ...
+
+    def flush(self) -> None:
+        """Return when everything saved so far is where it will stay."""
+        ...
+
+    def take_problems(self) -> list[Problem]:
+        """What went wrong since the last call: damaged entries, a full disk."""
+        ...
+
+
+class NullStore:
+    """Keeps nothing: every node runs."""
+
+    def find(self, key: CacheKey) -> str | None:
+        return None
+
+    def load(self, key: CacheKey) -> Result | None:
+        return None
+
+    def save(self, key: CacheKey, result: Result, *, keep: bool = False) -> None:
+        """Nothing is kept."""
+
+    def flush(self) -> None:
+        """Nothing is pending."""
+
+    def take_problems(self) -> list[Problem]:
+        return []
+
+
+class Payloads:
+    """Sizes, encoding and decoding of values whose port type is known only at run time."""
+
+    def __init__(self, port_types: Mapping[str, PortType[Any]]) -> None:
+        self._by_name = port_types
+        self._by_class = {kind.python_type: kind for kind in port_types.values()}
+
+    def type_of(self, value: Any) -> PortType[Any] | None:
+        """The port type of a payload; None for plain values."""
+        return self._by_class.get(type(value))
+
+    def size_bytes(self, result: Result) -> int:
+        """Memory that a result's payloads hold, at least 64 bytes for each output."""
+        total = 0
+        for value in result.outputs.values():
+            kind = self._by_class.get(type(value))
+            total += kind.size_bytes(value) if kind is not None and kind.size_bytes is not None else 64
+        return total
+
+    def encode(self, value: Any) -> tuple[str, Encoded] | None:
+        """The type name ("" for plain values) and the encoded value; None if it can't leave memory."""
+        kind = self.type_of(value)
+        if kind is not None:
+            return None if kind.codec is None else (kind.name, kind.codec.encode(value))
+        return ("", Encoded(value, {})) if _is_json(value) else None
+
+    def decode(self, name: str, encoded: Encoded) -> Any:
+        """The value again. Raises KeyError for an unknown type name, and what codecs raise for damage."""
+        if name == "":
+            return encoded.meta
+        codec = self._by_name[name].codec
+        if codec is None:
+            raise KeyError(name)
+        return codec.decode(encoded)
+
+
+def _is_json(value: Any) -> bool:
+    # Only what JSON gives back as the very same value: a tuple or an enum would return as something else.
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if type(part) is list:
+            pending.extend(part)
+        elif type(part) is dict:
+            if not all(type(key) is str for key in part):
+                return False
+            pending.extend(part.values())
+        elif type(part) not in (type(None), bool, int, float, str):
+            return False
+    return True
