@@ -14,7 +14,7 @@ from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.guidance import ClassifierFreeGuidance
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.sampling import run_stage
-from sdgraph.diffusion.solvers.contract import Span
+from sdgraph.diffusion.solvers.contract import SolverState, Span
 from sdgraph.diffusion.solvers.table import SOLVERS, make_solver
 from sdgraph.diffusion.stages import SigmaName, SolverName, Stage, plan_legs
 from sdgraph.diffusion.start import start_from_noise
@@ -43,6 +43,13 @@ def gaussian_error(solver_name: SolverName, steps: int) -> float:
 def test_the_declared_order_is_the_measured_one(name: SolverName):
     measured = math.log2(gaussian_error(name, 80) / gaussian_error(name, 160))
     assert measured == pytest.approx(make_solver(name).order, abs=0.05)
+
+
+def test_a_consistency_model_is_the_identity_at_timestep_zero():
+    x = torch.randn(1, 4, 2, 2)
+    span = Span(sigma=0.03, sigma_next=0.0, timestep=0.0, last=True)
+    jumped, _ = make_solver("lcm").step(lambda x, s: x * 0, x, span, SolverState(), no_noise)
+    torch.testing.assert_close(jumped, x / (0.03**2 + 1) ** 0.5)
 
 
 def exact_values(noise: Tensor) -> Tensor:

@@ -123,6 +123,12 @@ def test_ending_at_the_smallest_sigma_is_set_alpha_to_one_false(solver: SolverNa
     assert difference(ours(solver, 20, "leading", final="sigma_min"), reference) < TOLERANCE
 
 
+@pytest.mark.parametrize("solver", ["dpmpp_2m", "unipc"])
+def test_multistep_solvers_lower_their_order_at_the_smallest_sigma_too(solver: SolverName):
+    reference = theirs(solver, 10, "trailing", "epsilon", 0.0, final_sigmas_type="sigma_min")
+    assert difference(ours(solver, 10, "trailing", final="sigma_min"), reference) < TOLERANCE
+
+
 @pytest.mark.parametrize("steps", [1, 4, 8])
 def test_lcm_matches(steps: int):
     assert difference(ours("lcm", steps, "leading"), theirs("lcm", steps, "leading", "epsilon", 0.0)) < TOLERANCE
