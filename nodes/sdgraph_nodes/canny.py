@@ -1,0 +1,36 @@
+"""Edges of a picture."""
+
+from sdgraph.core.context import RunContext
+from sdgraph.core.node import Node
+from sdgraph.core.port import In, port
+from sdgraph.errors import MediaError
+from sdgraph.payloads.image import Image
+from sdgraph_nodes.outputs import ImageOut
+
+
+class Canny(Node[ImageOut], type="control.canny", version=1):
+    """Find the edges of a picture: white lines, one pixel wide, on black.
+
+    Canny 1986, "A computational approach to edge detection", as OpenCV computes it (3x3 Sobel, L1 norm, the strongest
+    colour channel at each pixel). The result is [B, 3, H, W] of 0 and 1.
+    """
+
+    image: In[Image]
+    low: In[float] = port(0.4, ge=0, le=4)
+    """Gradient above which a pixel continues an edge; 1 is 255 of OpenCV."""
+    high: In[float] = port(0.8, ge=0, le=4)
+    """Gradient above which a pixel starts an edge."""
+
+    def run(self, ctx: RunContext) -> ImageOut:
+        import cv2
+        import numpy as np
+
+        if self.low > self.high:
+            raise MediaError(
+                "canny-thresholds",
+                f"The low threshold {self.low:g} is above the high one, {self.high:g}.",
+                "Continue edges at a lower gradient than they start at.",
+                port="low",
+            )
+        edges = [cv2.Canny(picture, self.low * 255, self.high * 255) for picture in self.image.to_uint8()]
+        return ImageOut(image=Image.from_uint8(np.repeat(np.stack(edges)[..., None], 3, axis=3)))

@@ -1,0 +1,56 @@
+"""ControlNets: loading one, and applying it with a picture."""
+
+from sdgraph.core.context import RunContext
+from sdgraph.core.node import Node, Outputs
+from sdgraph.core.port import In, Out, port
+from sdgraph.models.checkpoint import controlnet_fingerprint, read_controlnet
+from sdgraph.payloads.control import Control, ControlBranch
+from sdgraph.payloads.handles import ControlNetHandle, Dtype
+from sdgraph.payloads.image import Image
+
+
+class ControlNetOut(Outputs):
+    """A ControlNet."""
+
+    net: Out[ControlNetHandle]
+
+
+class ControlOut(Outputs):
+    """What steers sampling."""
+
+    control: Out[Control]
+
+
+class LoadControlNet(Node[ControlNetOut], type="control.load", version=1, lane="io"):
+    """Take a ControlNet from a folder. The output is a handle; its weights come in when sampling runs."""
+
+    source: In[str] = port("builtin:shapes/controlnet_canny", linkable=False, widget="model")
+    """`builtin:shapes/controlnet_canny`, a diffusers folder, or `hf:org/name[@revision]` from the local cache."""
+    dtype: In[Dtype] = port("float32", linkable=False)
+    """The numbers that the network computes with."""
+
+    def fingerprint(self) -> str:
+        return controlnet_fingerprint(self.source)
+
+    def run(self, ctx: RunContext) -> ControlNetOut:
+        return ControlNetOut(net=read_controlnet(self.source, self.dtype))
+
+
+class ApplyControl(Node[ControlOut], type="control.apply", version=1):
+    """Let a picture steer sampling through a ControlNet. Chain several to apply them together."""
+
+    net: In[ControlNetHandle]
+    image: In[Image]
+    """The picture that the network was made for, such as edges, of the size of the result."""
+    control: In[Control | None] = port(None)
+    """Controls that apply too."""
+    strength: In[float] = port(1.0, ge=0, le=4)
+    """Factor on the network's effect; 0 is off."""
+    start: In[float] = port(0.0, ge=0, le=1)
+    """Sampling progress at which it begins to act."""
+    end: In[float] = port(1.0, ge=0, le=1)
+    """Sampling progress until which it acts."""
+
+    def run(self, ctx: RunContext) -> ControlOut:
+        branch = ControlBranch(self.net, self.image, self.strength, self.start, self.end)
+        return ControlOut(control=(self.control or Control(())).with_branch(branch))

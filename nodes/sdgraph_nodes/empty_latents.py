@@ -1,0 +1,28 @@
+"""The size of a picture to be drawn from nothing."""
+
+from sdgraph.core.context import RunContext
+from sdgraph.core.node import Node
+from sdgraph.core.port import In, port
+from sdgraph.payloads.latents import Latents, LatentSpace
+from sdgraph_nodes.outputs import LatentsOut
+
+_DOWNSCALE = 8
+_ANY_MODEL = LatentSpace("empty", channels=1, downscale=_DOWNSCALE, scaling_factor=1.0)
+"""Empty latents hold nothing but a size: the sampler makes noise of its own model's space."""
+
+
+class EmptyLatents(Node[LatentsOut], type="sd.empty_latents", version=1):
+    """How large the picture shall be, and how many of them. Sampling from here starts from pure noise."""
+
+    width_px: In[int] = port(512, ge=16, le=8192, multiple_of=_DOWNSCALE, unit="px")
+    """Width of the picture."""
+    height_px: In[int] = port(512, ge=16, le=8192, multiple_of=_DOWNSCALE, unit="px")
+    """Height of the picture."""
+    batch: In[int] = port(1, ge=1, le=64)
+    """How many pictures. Picture i is drawn with the sampler's seed + i, as if it were drawn alone."""
+
+    def run(self, ctx: RunContext) -> LatentsOut:
+        import torch
+
+        samples = torch.zeros(self.batch, 1, self.height_px // _DOWNSCALE, self.width_px // _DOWNSCALE)
+        return LatentsOut(latents=Latents(samples, _ANY_MODEL, empty=True))

@@ -1,0 +1,33 @@
+"""A picture from a file."""
+
+from sdgraph.core.context import RunContext
+from sdgraph.core.node import Node, Outputs
+from sdgraph.core.port import In, Out, port
+from sdgraph.payloads.image import Image
+from sdgraph.payloads.mask import Mask
+from sdgraph_nodes.picture_files import picture_digest, read_pixels
+
+
+class LoadedImage(Outputs):
+    """A picture and where it is opaque."""
+
+    image: Out[Image]
+    mask: Out[Mask]
+
+
+class LoadImage(Node[LoadedImage], type="image.load", version=1, lane="io"):
+    """Read a picture: PNG, JPEG, WebP, BMP, TIFF or the first frame of a GIF.
+
+    It is turned upright as its EXIF data say. Transparent parts show white, and the mask is 1 where the picture is
+    opaque. The result depends on what the file contains, not on its name.
+    """
+
+    file: In[str] = port(keyed=False, linkable=False, widget="file")
+    """A path, or `builtin:NAME.png` for a picture that ships with sdgraph."""
+
+    def fingerprint(self) -> str:
+        return picture_digest(self.file)
+
+    def run(self, ctx: RunContext) -> LoadedImage:
+        rgb, opacity = read_pixels(self.file)
+        return LoadedImage(image=Image(rgb), mask=Mask(opacity))

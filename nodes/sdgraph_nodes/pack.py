@@ -1,0 +1,55 @@
+"""The built-in pack: every node type, port type and service that ships with sdgraph."""
+
+from sdgraph.core.pack import NodePack
+from sdgraph.models.pool import ModelPool
+from sdgraph.payloads.types import PORT_TYPES
+from sdgraph_nodes.canny import Canny
+from sdgraph_nodes.control import ApplyControl, LoadControlNet
+from sdgraph_nodes.empty_latents import EmptyLatents
+from sdgraph_nodes.encode_text import EncodeText
+from sdgraph_nodes.grid import Grid, Join
+from sdgraph_nodes.load_checkpoint import LoadCheckpoint
+from sdgraph_nodes.load_image import LoadImage
+from sdgraph_nodes.preview import Preview
+from sdgraph_nodes.resize import Resize
+from sdgraph_nodes.sampler import Sampler, StagedSampler
+from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
+from sdgraph_nodes.save_image import SaveImage
+from sdgraph_nodes.switch import Switch
+from sdgraph_nodes.tile_upscale import TileUpscale
+from sdgraph_nodes.vae import VaeDecode, VaeEncode
+from sdgraph_nodes.values import BoolValue, FloatValue, IntValue, StringValue
+
+PACK = NodePack(
+    name="sdgraph",
+    version="1",
+    nodes=(
+        LoadCheckpoint,
+        EncodeText,
+        EmptyLatents,
+        Sampler,
+        StagedSampler,
+        SampleStart,
+        SampleStage,
+        SampleFinish,
+        VaeEncode,
+        VaeDecode,
+        LoadControlNet,
+        Canny,
+        ApplyControl,
+        LoadImage,
+        SaveImage,
+        Resize,
+        Preview,
+        Join,
+        Grid,
+        TileUpscale,
+        IntValue,
+        FloatValue,
+        StringValue,
+        BoolValue,
+        Switch,
+    ),
+    port_types=PORT_TYPES,
+    services={ModelPool: ModelPool},
+)

@@ -1,0 +1,102 @@
+"""The samplers that people place: one with plain knobs, and one whose stages are written out."""
+
+from sdgraph.core.node import Node
+from sdgraph.core.port import In, port
+from sdgraph.core.workflow import Workflow
+from sdgraph.diffusion.guidance_schedule import ConstantGuidance
+from sdgraph.diffusion.stages import MAX_STEPS, SigmaName, SolverName, Stage, plan_legs
+from sdgraph.errors import SamplingError
+from sdgraph.payloads.conditioning import Conditioning
+from sdgraph.payloads.control import Control
+from sdgraph.payloads.handles import DenoiserHandle
+from sdgraph.payloads.latents import Latents
+from sdgraph_nodes.outputs import LatentsOut
+from sdgraph_nodes.sampling import MAX_SEED, SampleFinish, SampleStage, SampleStart
+from sdgraph_nodes.stage_edits import is_unguided, with_guidance, with_steps
+
+
+class _SamplerPorts(Node[LatentsOut]):
+    """What both samplers take."""
+
+    denoiser: In[DenoiserHandle]
+    positive: In[Conditioning]
+    """What to draw."""
+    negative: In[Conditioning | None] = port(None)
+    """What to stay away from. Not needed, and not computed, when the guidance is 1 throughout."""
+    latents: In[Latents]
+    """Empty latents to draw from nothing, or the latents of a picture to change."""
+    control: In[Control | None] = port(None)
+    """Pictures that steer sampling."""
+    seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
+    """Seed of the first picture's noise; picture i of a batch has seed + i."""
+    strength: In[float] = port(1.0, ge=0, le=1, linkable=False)
+    """How much of the sampling runs: of N steps the last N * strength. Below 1, given latents shine through."""
+
+    def expand_stages(self, stages: tuple[Stage, ...], inner: Workflow) -> LatentsOut:
+        """The nodes that run `stages`, none of which depends on a stage after it."""
+        legs = plan_legs(stages, self.strength)
+        start = SampleStart(denoiser=self.denoiser, latents=self.latents, seed=self.seed, leg=legs[0] if legs else None)
+        state = inner.add("start", start).out.state
+        for number, leg in enumerate(legs, start=1):
+            unguided = is_unguided(leg.guidance)
+            if not unguided and self.negative is None:
+                raise SamplingError(
+                    "negative-missing",
+                    f"Stage {number} is guided, which needs a negative conditioning beside the positive one.",
+                    "Connect `negative`, or set the guidance to 1.",
+                    port="negative",
+                )
+            stage = SampleStage(
+                denoiser=self.denoiser,
+                positive=self.positive,
+                negative=None if unguided else self.negative,
+                control=self.control,
+                state=state,
+                leg=leg,
+            )
+            state = inner.add(f"stage{number}", stage).out.state
+        return inner.add("finish", SampleFinish(state=state)).out
+
+
+class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
+    """Draw: remove noise step by step, guided by prompts.
+
+    Takes and gives latents, [B, C, H/8, W/8].
+    """
+
+    steps: In[int] = port(20, ge=1, le=MAX_STEPS, linkable=False)
+    """Solver steps."""
+    guidance: In[float] = port(7.5, ge=0, le=100, linkable=False)
+    """How strongly the prompts pull; 1 turns the negative prompt off and halves the cost."""
+    solver: In[SolverName] = port("euler", linkable=False)
+    """The method that steps from one noise level to the next."""
+    sigmas: In[SigmaName] = port("checkpoint", linkable=False)
+    """How the noise levels are spaced; `checkpoint` is the spacing that the model was made for."""
+
+    def expand(self, inner: Workflow) -> LatentsOut:
+        guidance = ConstantGuidance(scale=self.guidance)
+        stage = Stage(steps=self.steps, solver=self.solver, sigmas=self.sigmas, guidance=guidance)
+        return self.expand_stages((stage,), inner)
+
+
+class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=1, lane="device"):
+    """Draw in stages, each with its own steps, solver, noise levels and course of guidance.
+
+    Every stage is cached on its own: editing one leaves those before it as they are. Without `sigma_end` the stages
+    divide one schedule; with it, each runs between noise levels of its own. Takes and gives latents, [B, C, H/8, W/8].
+    """
+
+    stages: In[tuple[Stage, ...]] = port((Stage(),), min_length=1, max_length=64, linkable=False, widget="stages")
+    """What runs, one after the other."""
+    steps: In[int | None] = port(None, ge=1, le=MAX_STEPS, linkable=False)
+    """Steps of all stages together, shared out in proportion to what the stages say; empty: as the stages say."""
+    guidance: In[float | None] = port(None, ge=0, le=100, linkable=False)
+    """Highest guidance of the first guided stage, to which all the others are scaled; empty: as the stages say."""
+
+    def expand(self, inner: Workflow) -> LatentsOut:
+        stages = self.stages
+        if self.steps is not None:
+            stages = with_steps(stages, self.steps)
+        if self.guidance is not None:
+            stages = with_guidance(stages, self.guidance)
+        return self.expand_stages(stages, inner)

@@ -1,0 +1,121 @@
+"""The parts that a sampler expands into: a start, one node per stage, a finish. Each is cached on its own."""
+
+from typing import TYPE_CHECKING
+
+from sdgraph.core.context import RunContext
+from sdgraph.core.node import Node, Outputs
+from sdgraph.core.port import In, Out, port
+from sdgraph.diffusion.stages import Leg
+from sdgraph.errors import SamplingError
+from sdgraph.models.network import open_network
+from sdgraph.models.pool import ModelPool
+from sdgraph.payloads.conditioning import Conditioning
+from sdgraph.payloads.control import Control
+from sdgraph.payloads.handles import DenoiserHandle
+from sdgraph.payloads.latents import Latents, require_same_space
+from sdgraph.payloads.sampling import SamplingState
+from sdgraph_nodes.outputs import LatentsOut
+from sdgraph_nodes.step_preview import StepReport
+
+if TYPE_CHECKING:
+    from sdgraph.diffusion.state import SamplerState
+
+MAX_SEED = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exactly."""
+
+
+class StateOut(Outputs):
+    """Where sampling stands."""
+
+    state: Out[SamplingState]
+
+
+class SampleStart(Node[StateOut], type="sample.start", version=1, lane="device"):
+    """Noise as strong as the first stage expects, alone or on top of given latents."""
+
+    denoiser: In[DenoiserHandle]
+    latents: In[Latents]
+    seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
+    """Seed of the first picture's noise; picture i has seed + i, unless the latents bring seeds of their own."""
+    leg: In[Leg | None] = port(None, linkable=False)
+    """The first stage; None: sampling leaves the latents as they are."""
+
+    def run(self, ctx: RunContext) -> StateOut:
+        from sdgraph.diffusion.schedule import NoiseSchedule
+        from sdgraph.diffusion.start import start_from_latents, start_from_noise
+
+        latents, space = self.latents, self.denoiser.space
+        legs = () if self.leg is None else (self.leg,)
+        schedule = NoiseSchedule.from_config(self.denoiser.scheduler)
+        seeds = latents.seeds or item_seeds(self.seed, latents.batch)
+        if latents.empty:
+            state = start_from_noise(legs, schedule, seeds, _noise_shape(latents, self.denoiser))
+        else:
+            require_same_space(latents.space, space, "The denoiser")
+            state = start_from_latents(legs, schedule, latents.samples, seeds)
+        return StateOut(state=_to_payload(state, self.denoiser))
+
+
+class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device"):
+    """One stage of sampling, from a state to a state."""
+
+    denoiser: In[DenoiserHandle]
+    positive: In[Conditioning]
+    negative: In[Conditioning | None] = port(None)
+    """None when the stage's guidance never leaves 1."""
+    control: In[Control | None] = port(None)
+    state: In[SamplingState]
+    leg: In[Leg] = port(linkable=False)
+
+    def run(self, ctx: RunContext) -> StateOut:
+        from sdgraph.diffusion.denoiser import ModelDenoiser
+        from sdgraph.diffusion.guidance import ClassifierFreeGuidance
+        from sdgraph.diffusion.sampling import run_stage
+
+        pool = ctx.service(ModelPool)
+        negative = self.positive if self.negative is None else self.negative
+        with open_network(pool, self.denoiser, self.control, ctx.device) as network:
+            guider = ClassifierFreeGuidance(ModelDenoiser(network, network.schedule), self.positive, negative)
+            report = StepReport(ctx, self.denoiser, self.leg.steps)
+            start = _from_payload(self.state, ctx.device)
+            state = run_stage(self.leg, start, guider, network.schedule, report.step)
+        return StateOut(state=_to_payload(state, self.denoiser))
+
+
+class SampleFinish(Node[LatentsOut], type="sample.finish", version=1):
+    """The latents of the last state."""
+
+    state: In[SamplingState]
+
+    def run(self, ctx: RunContext) -> LatentsOut:
+        state = _from_payload(self.state, "cpu")
+        return LatentsOut(latents=Latents(state.latents(), self.state.space))
+
+
+def item_seeds(seed: int, batch: int) -> tuple[int, ...]:
+    """One seed per item: `seed`, `seed` + 1, ..."""
+    return tuple(seed + item for item in range(batch))
+
+
+def _noise_shape(latents: Latents, denoiser: DenoiserHandle) -> tuple[int, int, int]:
+    """[C, h, w] of one item in the denoiser's latent space, at the size that the empty latents ask for."""
+    step = denoiser.space.downscale
+    if latents.width_px % step or latents.height_px % step:
+        raise SamplingError(
+            "latents-size",
+            f"This model draws pictures in steps of {step} px, found {latents.width_px} x {latents.height_px} px.",
+            f"Make width and height multiples of {step}.",
+            port="latents",
+        )
+    return denoiser.space.channels, latents.height_px // step, latents.width_px // step
+
+
+def _to_payload(state: "SamplerState", denoiser: DenoiserHandle) -> SamplingState:
+    meta, tensors = state.to_tensors()
+    return SamplingState(meta, {name: tensor.cpu() for name, tensor in tensors.items()}, denoiser.space)
+
+
+def _from_payload(state: SamplingState, device: str) -> "SamplerState":
+    from sdgraph.diffusion.state import SamplerState
+
+    return SamplerState.from_tensors(state.meta, {name: part.to(device) for name, part in state.tensors.items()})

@@ -1,0 +1,95 @@
+"""Changing all stages of a sampler at once: their steps together, and the level of their guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sdgraph.diffusion.guidance_schedule import (
+    ConstantGuidance,
+    CosineGuidance,
+    GuidanceSchedule,
+    IntervalGuidance,
+    LinearGuidance,
+    PiecewiseGuidance,
+)
+from sdgraph.diffusion.stages import Stage
+from sdgraph.errors import SamplingError
+
+
+def with_steps(stages: Sequence[Stage], steps: int) -> tuple[Stage, ...]:
+    """The stages with `steps` steps together, each in proportion to what it had and with at least one.
+
+    Raises SamplingError `steps-fewer-than-stages`.
+    """
+    if steps < len(stages):
+        raise SamplingError(
+            "steps-fewer-than-stages",
+            f"{len(stages)} stages need at least one step each, found {steps} steps.",
+            f"Use {len(stages)} or more.",
+            port="steps",
+        )
+    before = sum(stage.steps for stage in stages)
+    shared: list[Stage] = []
+    asked = given = 0
+    for index, stage in enumerate(stages):
+        asked += stage.steps
+        after = len(stages) - 1 - index
+        until = min(max(round(steps * asked / before), given + 1), steps - after)
+        shared.append(stage.model_copy(update={"steps": until - given}))
+        given = until
+    return tuple(shared)
+
+
+def with_guidance(stages: Sequence[Stage], peak: float) -> tuple[Stage, ...]:
+    """The stages with the guidance of the first guided one reaching `peak`.
+
+    What is added to 1, where guidance does nothing, is scaled by one factor everywhere. It depends on the first guided
+    stage alone, so editing a later stage leaves the earlier ones as they are.
+    Raises SamplingError `no-guided-stage` when every stage has a guidance of 1.
+    """
+    found = next((highest for stage in stages if (highest := _highest(stage.guidance)) != 1), None)
+    if found is None:
+        raise SamplingError(
+            "no-guided-stage",
+            "The guidance of every stage is 1, so there is nothing that could be scaled.",
+            "Leave `guidance` empty and set it in the stages.",
+            port="guidance",
+        )
+    factor = (peak - 1) / (found - 1)
+    schedules = [_scaled(stage.guidance, found, peak, factor) for stage in stages]
+    return tuple(stage.model_copy(update={"guidance": scaled}) for stage, scaled in zip(stages, schedules, strict=True))
+
+
+def is_unguided(schedule: GuidanceSchedule) -> bool:
+    """Whether the guidance is 1 throughout, so that the negative conditioning has no effect."""
+    match schedule:
+        case ConstantGuidance() | IntervalGuidance():
+            return schedule.scale == 1
+        case LinearGuidance() | CosineGuidance():
+            return schedule.start == schedule.end == 1
+        case PiecewiseGuidance():
+            return all(scale == 1 for _, scale in schedule.points)
+
+
+def _highest(schedule: GuidanceSchedule) -> float:
+    match schedule:
+        case ConstantGuidance() | IntervalGuidance():
+            return schedule.scale
+        case LinearGuidance() | CosineGuidance():
+            return max(schedule.start, schedule.end)
+        case PiecewiseGuidance():
+            return max(scale for _, scale in schedule.points)
+
+
+def _scaled(schedule: GuidanceSchedule, found: float, peak: float, factor: float) -> GuidanceSchedule:
+    def scale(old: float) -> float:
+        return peak if old == found else 1 + (old - 1) * factor  # the peak is hit exactly, without rounding
+
+    match schedule:
+        case ConstantGuidance() | IntervalGuidance():
+            return schedule.model_copy(update={"scale": scale(schedule.scale)})
+        case LinearGuidance() | CosineGuidance():
+            return schedule.model_copy(update={"start": scale(schedule.start), "end": scale(schedule.end)})
+        case PiecewiseGuidance():
+            points = tuple((progress, scale(old)) for progress, old in schedule.points)
+            return schedule.model_copy(update={"points": points})

@@ -1,0 +1,119 @@
+"""Larger pictures with new detail, drawn tile by tile."""
+
+from typing import TYPE_CHECKING
+
+from sdgraph.core.context import RunContext
+from sdgraph.core.node import Node
+from sdgraph.core.port import In, port
+from sdgraph.diffusion.guidance_schedule import ConstantGuidance
+from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs
+from sdgraph.errors import SamplingError
+from sdgraph.models.network import open_network
+from sdgraph.models.pool import ModelPool
+from sdgraph.models.vae import decode_latents, encode_image
+from sdgraph.payloads.conditioning import Conditioning
+from sdgraph.payloads.handles import DenoiserHandle, VaeHandle
+from sdgraph.payloads.image import Image
+from sdgraph.payloads.latents import Latents
+from sdgraph_nodes.outputs import ImageOut
+from sdgraph_nodes.resize import resample
+from sdgraph_nodes.sampling import MAX_SEED, item_seeds
+from sdgraph_nodes.step_preview import StepReport
+
+if TYPE_CHECKING:
+    from sdgraph.diffusion.tiles import TileGrid
+
+MAX_EDGE_PX = 16384
+
+
+class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="device"):
+    """Enlarge a picture and let the model redraw it, one overlapping tile at a time.
+
+    The picture is enlarged by Lanczos resampling and noised once as a whole; every sampling step then asks the model
+    about each tile and feathers the answers together, so that neighbouring tiles never drift apart.
+    """
+
+    image: In[Image]
+    denoiser: In[DenoiserHandle]
+    vae: In[VaeHandle]
+    positive: In[Conditioning]
+    """What to draw, in every tile."""
+    negative: In[Conditioning | None] = port(None)
+    """What to stay away from; not needed when the guidance is 1."""
+    factor: In[float] = port(2.0, ge=1, le=8)
+    """How much larger the result is, in each direction; its size is rounded to the autoencoder's downscale."""
+    tile_px: In[int] = port(512, ge=32, le=4096, multiple_of=8, unit="px")
+    """Edge of one tile; best the size of the pictures that the model was trained on."""
+    overlap_px: In[int] = port(128, ge=0, le=2048, multiple_of=8, unit="px")
+    """What neighbouring tiles share at least."""
+    strength: In[float] = port(0.3, ge=0, le=1)
+    """How much is redrawn: 0 is plain resampling through the autoencoder, 1 draws from nothing."""
+    steps: In[int] = port(20, ge=1, le=MAX_STEPS)
+    """Solver steps of a whole sampling, of which the last steps * strength run."""
+    guidance: In[float] = port(7.5, ge=0, le=100)
+    """How strongly the prompts pull."""
+    solver: In[SolverName] = port("euler")
+    """The method that steps from one noise level to the next."""
+    sigmas: In[SigmaName] = port("checkpoint")
+    """How the noise levels are spaced."""
+    seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
+    """Seed of the first picture's noise; picture i of a batch has seed + i."""
+
+    def run(self, ctx: RunContext) -> ImageOut:
+        pool = ctx.service(ModelPool)
+        with pool.lease(self.vae, ctx.device) as model:
+            latents = encode_image(model, self.vae, self._enlarged(), self.tile_px)
+        guidance = ConstantGuidance(scale=self.guidance)
+        stage = Stage(steps=self.steps, solver=self.solver, sigmas=self.sigmas, guidance=guidance)
+        for leg in plan_legs((stage,), self.strength):
+            latents = self._redrawn(latents, leg, ctx)
+        with pool.lease(self.vae, ctx.device) as model:
+            return ImageOut(image=decode_latents(model, self.vae, latents, self.tile_px))
+
+    def _enlarged(self) -> Image:
+        step = self.vae.space.downscale
+        width, height = (
+            max(round(edge * self.factor / step), 1) * step for edge in (self.image.width_px, self.image.height_px)
+        )
+        if max(width, height) > MAX_EDGE_PX:
+            raise SamplingError(
+                "upscale-too-large",
+                f"The result would have {width:,} x {height:,} px; an edge has at most {MAX_EDGE_PX:,} px.",
+                "Use a smaller factor.",
+                port="factor",
+            )
+        return resample(self.image, width, height, "lanczos")
+
+    def _grid(self, latents: Latents) -> "TileGrid":
+        from sdgraph.diffusion.tiles import TileGrid
+
+        step = self.denoiser.space.downscale
+        height, width = latents.samples.shape[2:]
+        return TileGrid(height, width, self.tile_px // step, self.overlap_px // step)
+
+    def _redrawn(self, latents: Latents, leg: Leg, ctx: RunContext) -> Latents:
+        """The latents with the noise of `leg` put on and taken off again."""
+        from sdgraph.diffusion.denoiser import ModelDenoiser
+        from sdgraph.diffusion.guidance import ClassifierFreeGuidance
+        from sdgraph.diffusion.sampling import run_stage
+        from sdgraph.diffusion.start import start_from_latents
+        from sdgraph_nodes.tiled_guider import TiledGuider
+
+        if self.negative is None and self.guidance != 1:
+            raise SamplingError(
+                "negative-missing",
+                f"A guidance of {self.guidance:g} needs a negative conditioning beside the positive one.",
+                "Connect `negative`, or set the guidance to 1.",
+                port="negative",
+            )
+        grid = self._grid(latents)
+        report = StepReport(ctx, self.denoiser, leg.steps, parts=len(grid.tiles))
+        negative = self.positive if self.negative is None else self.negative
+        with open_network(ctx.service(ModelPool), self.denoiser, None, ctx.device) as network:
+            schedule = network.schedule
+            plain = ClassifierFreeGuidance(ModelDenoiser(network, schedule), self.positive, negative)
+            guider = TiledGuider(plain, grid, report.part)
+            seeds = item_seeds(self.seed, latents.batch)
+            start = start_from_latents((leg,), schedule, latents.samples.to(ctx.device), seeds)
+            state = run_stage(leg, start, guider, schedule, report.step)
+        return Latents(state.latents().cpu(), latents.space)

@@ -1,0 +1,44 @@
+"""Between pictures and latents."""
+
+from sdgraph.core.context import RunContext
+from sdgraph.core.node import Node
+from sdgraph.core.port import In, port
+from sdgraph.models.pool import ModelPool
+from sdgraph.models.vae import decode_latents, encode_image
+from sdgraph.payloads.handles import VaeHandle
+from sdgraph.payloads.image import Image
+from sdgraph.payloads.latents import Latents
+from sdgraph_nodes.outputs import ImageOut, LatentsOut
+
+
+class VaeEncode(Node[LatentsOut], type="sd.vae_encode", version=1, lane="device"):
+    """Encode a picture to latents.
+
+    The image is [B, 3, H, W], float32 in 0..1; the latents are [B, C, H/8, W/8], the mean of what the encoder gives.
+    """
+
+    vae: In[VaeHandle]
+    image: In[Image]
+    """Its width and height must be multiples of the autoencoder's downscale, which is 8."""
+    tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
+    """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory of large pictures."""
+
+    def run(self, ctx: RunContext) -> LatentsOut:
+        with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:
+            return LatentsOut(latents=encode_image(model, self.vae, self.image, self.tile_px))
+
+
+class VaeDecode(Node[ImageOut], type="sd.vae_decode", version=1, lane="device"):
+    """Decode latents to a picture.
+
+    The latents are [B, C, H/8, W/8]; the image is [B, 3, H, W], float32 in 0..1.
+    """
+
+    vae: In[VaeHandle]
+    latents: In[Latents]
+    tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
+    """Edge of one tile, in image pixels; 0 decodes in one piece. Tiles bound the memory of large pictures."""
+
+    def run(self, ctx: RunContext) -> ImageOut:
+        with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:
+            return ImageOut(image=decode_latents(model, self.vae, self.latents, self.tile_px))

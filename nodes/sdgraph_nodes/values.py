@@ -1,0 +1,57 @@
+"""Plain values as nodes, so that one number or text can feed several ports. The planner computes them."""
+
+from sdgraph.core.context import RunContext
+from sdgraph.core.node import Node, Outputs
+from sdgraph.core.port import In, Out, port
+
+
+class IntOut(Outputs):
+    value: Out[int]
+
+
+class FloatOut(Outputs):
+    value: Out[float]
+
+
+class StringOut(Outputs):
+    value: Out[str]
+
+
+class BoolOut(Outputs):
+    value: Out[bool]
+
+
+class IntValue(Node[IntOut], type="value.int", version=1, fold=True):
+    """A whole number."""
+
+    value: In[int] = port(0)
+
+    def run(self, ctx: RunContext) -> IntOut:
+        return IntOut(value=self.value)
+
+
+class FloatValue(Node[FloatOut], type="value.float", version=1, fold=True):
+    """A number."""
+
+    value: In[float] = port(0.0)
+
+    def run(self, ctx: RunContext) -> FloatOut:
+        return FloatOut(value=self.value)
+
+
+class StringValue(Node[StringOut], type="value.string", version=1, fold=True):
+    """A text. It may also feed a port that offers a choice."""
+
+    value: In[str] = port("", widget="multiline")
+
+    def run(self, ctx: RunContext) -> StringOut:
+        return StringOut(value=self.value)
+
+
+class BoolValue(Node[BoolOut], type="value.bool", version=1, fold=True):
+    """Yes or no."""
+
+    value: In[bool] = port(False)
+
+    def run(self, ctx: RunContext) -> BoolOut:
+        return BoolOut(value=self.value)

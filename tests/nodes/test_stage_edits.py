@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sdgraph_nodes.stage_edits import is_unguided, with_guidance, with_steps
+
+from sdgraph.diffusion.guidance_schedule import (
+    ConstantGuidance,
+    CosineGuidance,
+    GuidanceSchedule,
+    IntervalGuidance,
+    LinearGuidance,
+    PiecewiseGuidance,
+)
+from sdgraph.diffusion.stages import Stage
+from sdgraph.errors import SamplingError
+
+SCHEDULES: list[GuidanceSchedule] = [
+    ConstantGuidance(scale=5),
+    LinearGuidance(start=9, end=2),
+    CosineGuidance(start=3, end=7.5),
+    PiecewiseGuidance(points=((0, 1), (0.5, 8), (1, 3))),
+    IntervalGuidance(scale=6, start=0.2, end=0.8),
+]
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(8, 200))
+def test_steps_are_shared_out_completely_with_at_least_one_each(counts: list[int], steps: int) -> None:
+    edited = [stage.steps for stage in with_steps([Stage(steps=count) for count in counts], steps)]
+    assert sum(edited) == steps
+    assert min(edited) >= 1
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8))
+def test_sharing_out_the_same_steps_changes_nothing(counts: list[int]) -> None:
+    stages = tuple(Stage(steps=count) for count in counts)
+    assert with_steps(stages, sum(counts)) == stages
+
+
+def test_fewer_steps_than_stages_are_refused() -> None:
+    with pytest.raises(SamplingError) as caught:
+        with_steps([Stage(), Stage()], 1)
+    assert caught.value.code == "steps-fewer-than-stages"
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@given(st.floats(0, 30))
+def test_the_highest_guidance_becomes_the_asked_one(schedule: GuidanceSchedule, peak: float) -> None:
+    (stage,) = with_guidance([Stage(guidance=schedule)], peak)
+    scales = [stage.guidance.scale_at(progress / 40, 1.0) for progress in range(41)]
+    assert peak in scales
+    if peak >= 1:
+        assert max(scales) == pytest.approx(max(peak, 1.0))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_guidance_of_one_turns_guidance_off_everywhere(schedule: GuidanceSchedule) -> None:
+    (stage,) = with_guidance([Stage(guidance=schedule)], 1.0)
+    assert not is_unguided(schedule)
+    assert is_unguided(stage.guidance)
+
+
+def test_the_factor_comes_from_the_first_guided_stage_alone() -> None:
+    first, second = Stage(guidance=ConstantGuidance(scale=1)), Stage(guidance=LinearGuidance(start=5, end=3))
+    for later in (ConstantGuidance(scale=20), ConstantGuidance(scale=2)):
+        edited = with_guidance([first, second, Stage(guidance=later)], 9.0)
+        assert edited[0] == first
+        assert edited[1].guidance == LinearGuidance(start=9, end=5)
+
+
+def test_there_must_be_something_to_scale() -> None:
+    with pytest.raises(SamplingError) as caught:
+        with_guidance([Stage(guidance=ConstantGuidance(scale=1))], 7.5)
+    assert caught.value.code == "no-guided-stage"

@@ -1,0 +1,35 @@
+"""Seams for the tests: a run context without a run."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from sdgraph.errors import RunCancelled
+
+S = TypeVar("S")
+
+
+class RecordingContext:
+    """A `RunContext` that keeps what nodes report, and cancels after a number of reports if told to."""
+
+    device = "cpu"
+
+    def __init__(self, *services: object, cancel_after: int | None = None) -> None:
+        self.reports: list[tuple[int, int]] = []
+        self.previews: list[Any] = []
+        self._services = {type(service): service for service in services}
+        self._cancel_after = cancel_after
+
+    def service(self, kind: type[S]) -> S:
+        found: Any = self._services[kind]
+        return found
+
+    def check_cancelled(self) -> None:
+        if self._cancel_after is not None and len(self.reports) >= self._cancel_after:
+            raise RunCancelled
+
+    def progress(self, done: int, total: int, *, preview: Any = None) -> None:
+        self.reports.append((done, total))
+        if preview is not None:
+            self.previews.append(preview)
+        self.check_cancelled()
