@@ -33,12 +33,12 @@ def fold_constants(graph: Graph, problems: list[Problem]) -> None:
     """Replace links from foldable nodes by their values, prune lazy links, and keep constant outputs."""
     known: dict[PortRef, Any] = {}
     for node in list(graph.nodes.values()):
-        if known:
+        if known and node.links:
             _take_known(node, known, problems)
         if node.spec.has_lazy:
             _prune(node, problems)
-        if node.spec.cls.node_fold and not node.links:
-            known.update(_compute(node, problems))
+        if node.spec.cls.node_fold and not node.links and (outputs := _compute(node, problems)) is not None:
+            known.update(outputs)
             del graph.nodes[node.id]
     for name, ref in list(graph.outputs.items()):
         if ref in known:
@@ -59,20 +59,27 @@ def _prune(node: GraphNode, problems: list[Problem]) -> None:
         return  # the choice is made while running
     try:
         needed = set(node.spec.construct(node.values).needed())
-    except SdgraphError as error:
-        problems.append(error.at(node.id))
+    except Exception as error:  # a node's code may fail in any way
+        problems.append(_failed(node, error))
         return
     for port in [port for port, found in inputs.items() if found.meta.lazy and port not in needed]:
         node.links.pop(port, None)
         node.values[port] = inputs[port].default
 
 
-def _compute(node: GraphNode, problems: list[Problem]) -> dict[PortRef, Any]:
+def _compute(node: GraphNode, problems: list[Problem]) -> dict[PortRef, Any] | None:
     try:
         outputs = node.spec.construct(node.values).run(_PlanningContext())
     except RunCancelled:
         raise
-    except SdgraphError as error:
-        problems.append(error.at(node.id))
-        return {PortRef(node.id, name): None for name in node.spec.outputs}
+    except Exception as error:  # a division by zero, say: the values are the user's
+        problems.append(_failed(node, error))
+        return None
     return {PortRef(node.id, name): value for name, value in outputs.__dict__.items()}
+
+
+def _failed(node: GraphNode, error: Exception) -> Problem:
+    # A warning: whether anything waits for the node is not known yet, and a failing node stops only what does.
+    said = error.problem.message if isinstance(error, SdgraphError) else f"{type(error).__name__}: {error}."
+    message = f"`{node.id}` can't be computed from its values: {said}"
+    return Problem("node-will-fail", message, "Change the values that it is given.", node.id, severity="warning")

@@ -32,18 +32,21 @@ class Graph:
     """Outputs that are plain values known before the run."""
 
 
+Dependencies = Callable[[GraphNode], Iterable[str]]
+
+
 def topological_order(
-    nodes: Mapping[str, GraphNode], dependencies: Callable[[GraphNode], Iterable[str]] | None = None
+    nodes: Mapping[str, GraphNode], dependencies: Dependencies | None = None
 ) -> tuple[list[str], list[str]]:
     """Node ids in an order in which links point backwards, and one cycle (empty if there is none).
 
     Kahn's algorithm; ties keep the order of `nodes`. Links to missing nodes are ignored.
     """
+    sources_of = dependencies or linked_nodes
     waits = dict.fromkeys(nodes, 0)
     dependents: dict[str, list[str]] = {}
     for name, node in nodes.items():
-        sources = {ref.node for ref in node.links.values()} if dependencies is None else set(dependencies(node))
-        for source in sources:
+        for source in set(sources_of(node)):
             if source in waits:
                 waits[name] += 1
                 dependents.setdefault(source, []).append(name)
@@ -53,15 +56,33 @@ def topological_order(
             waits[dependent] -= 1
             if waits[dependent] == 0:
                 order.append(dependent)
-    return order, [] if len(order) == len(nodes) else _find_cycle(nodes, waits)
+    return order, [] if len(order) == len(nodes) else find_cycles(nodes, order, sources_of)[0]
 
 
-def _find_cycle(nodes: Mapping[str, GraphNode], waits: Mapping[str, int]) -> list[str]:
-    # Every node that still waits has a source that still waits, so walking upstream must meet itself.
-    name = next(found for found, count in waits.items() if count)
-    trail: dict[str, None] = {}
-    while name not in trail:
-        trail[name] = None
-        name = next(ref.node for ref in nodes[name].links.values() if waits.get(ref.node))
-    walked = list(trail)
-    return walked[walked.index(name) :][::-1]
+def linked_nodes(node: GraphNode) -> list[str]:
+    """Ids of the nodes whose outputs feed this one."""
+    return [ref.node for ref in node.links.values()]
+
+
+def find_cycles(
+    nodes: Mapping[str, GraphNode], order: Iterable[str], sources_of: Dependencies = linked_nodes
+) -> list[list[str]]:
+    """Cycles that share no node, given the nodes that could be ordered; at least one if any node is left over.
+
+    Every node that still waits has a source that still waits, so walking upstream must meet itself.
+    """
+    waiting = dict.fromkeys(nodes)
+    for name in order:
+        del waiting[name]
+    cycles: list[list[str]] = []
+    seen: set[str] = set()
+    for name in waiting:
+        trail: dict[str, None] = {}
+        while name not in seen and name not in trail:
+            trail[name] = None
+            name = next(source for source in sources_of(nodes[name]) if source in waiting)
+        if name in trail:
+            walk = list(trail)
+            cycles.append(walk[walk.index(name) :][::-1])
+        seen.update(trail)
+    return cycles

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sdgraph.core.check import OutputKinds
 from sdgraph.core.graph import Graph, GraphNode
 from sdgraph.core.port import PortRef
-from sdgraph.core.porttype import accepts
+from sdgraph.core.porttype import ANY, accepts
+from sdgraph.core.spec import OutputSpec
 from sdgraph.errors import Problem
 
 
@@ -18,51 +18,52 @@ def apply_modes(graph: Graph, modes: Mapping[str, str], problems: list[Problem])
     passed: dict[PortRef, PortRef | None] = {}
     gone: set[str] = set()
     for name, node in list(graph.nodes.items()):
-        _relink(node, passed, problems)
+        mode = modes.get(name)
         missing = [port for port, ref in node.links.items() if ref.node in gone]
-        if modes.get(name) == "mute" or any(node.spec.inputs[port].required for port in missing):
-            gone.add(name)
+        _relink(node, passed, gone, [] if mode else problems)
+        through = {output.name: _passed(node, output) for output in node.spec.outputs.values()} if mode else {}
+        if mode == "bypass" and not (missing and None in through.values()):
+            passed.update({PortRef(name, port): source for port, source in through.items()})
             del graph.nodes[name]
-            continue
-        for port in missing:
-            del node.links[port]
-            node.values[port] = node.spec.inputs[port].default
-        if modes.get(name) == "bypass":
-            passed.update(_pass_through(node, graph))
+        elif mode or any(node.spec.inputs[port].required for port in missing):
+            gone.add(name)
             del graph.nodes[name]
     _drop_outputs(graph, gone, passed, problems)
 
 
-def _relink(node: GraphNode, passed: Mapping[PortRef, PortRef | None], problems: list[Problem]) -> None:
+def _relink(node: GraphNode, passed: Mapping[PortRef, PortRef | None], gone: set[str], problems: list[Problem]) -> None:
     for port, ref in list(node.links.items()):
-        if ref not in passed:
-            continue
-        source = passed[ref]
-        if source is not None:
+        source = passed.get(ref, ref)
+        if source is not None and ref.node not in gone:
             node.links[port] = source
             continue
+        found = node.spec.inputs[port]
         del node.links[port]
-        node.values[port] = node.spec.inputs[port].default
-        if node.spec.inputs[port].required:
+        node.values[port] = found.default
+        if found.required and ref.node not in gone:
             problems.append(
                 Problem(
                     "bypass-impossible",
-                    f"`{ref.node}` is bypassed, but none of its inputs can stand for its output `{ref.port}`.",
+                    f"`{ref.node}` is bypassed, but none of its linked inputs can stand for its output `{ref.port}`.",
                     "Mute it, or connect the port to something else.",
-                    node=node.id,
-                    port=port,
+                    node.id,
+                    port,
                 )
             )
 
 
-def _pass_through(node: GraphNode, graph: Graph) -> dict[PortRef, PortRef | None]:
-    kinds = OutputKinds(graph.nodes)
-    return {
-        PortRef(node.id, name): next(
-            (ref for ref in node.links.values() if accepts(output.type_name, kinds.of(ref))), None
-        )
-        for name, output in node.spec.outputs.items()
+def _passed(node: GraphNode, output: OutputSpec) -> PortRef | None:
+    """What stands for a bypassed output: the input of the same name, else the first whose type fits, as declared."""
+    fitting = {
+        port.name: node.links[port.name]
+        for port in node.spec.inputs.values()
+        if port.name in node.links and _fits(output.type_name, port.type_name)
     }
+    return fitting.get(output.name) or next(iter(fitting.values()), None)
+
+
+def _fits(wanted: str, given: str) -> bool:
+    return wanted == given or (ANY not in (wanted, given) and accepts(wanted, given))
 
 
 def _drop_outputs(
@@ -70,15 +71,16 @@ def _drop_outputs(
 ) -> None:
     for name, ref in list(graph.outputs.items()):
         source = passed.get(ref, ref)
-        if source is None or source.node in gone:
-            del graph.outputs[name]
-            problems.append(
-                Problem(
-                    "output-muted",
-                    f"The output `{name}` is not made, because `{ref.node}` is muted or bypassed.",
-                    node=ref.node,
-                    severity="warning",
-                )
-            )
-        else:
+        if source is not None and source.node not in gone:
             graph.outputs[name] = source
+            continue
+        del graph.outputs[name]
+        problems.append(
+            Problem(
+                "output-muted",
+                f"The output `{name}` is not made, because `{ref.node}` is muted, bypassed or waits for such a node.",
+                "Unmute the node to have it.",
+                ref.node,
+                severity="warning",
+            )
+        )

@@ -79,8 +79,8 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
     """A unit of work. Subclasses name their type and version in the class statement:
 
     `type`: stable id such as "sd.vae_decode"; `version`: raise it when the same inputs give another result;
-    `lane`: where it runs; `cache`: False for results that must not be reused; `fold`: True for nodes over plain values
-    that are so cheap that the planner computes them.
+    `lane`: where it runs; `cache`: False for results made anew in every run (light handles), while the keys after it
+    stay the same; `fold`: True for nodes over plain values that are so cheap that the planner computes them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
@@ -135,6 +135,15 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
         Linked inputs read as `Link` here. Add nodes to `inner` and return outputs made of links; None keeps the node.
         """
         return None
+
+    @classmethod
+    def upgrade(cls, made_for: int, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Bring inputs from a file that was made for the older version `made_for` to this version.
+
+        `inputs` maps port names to values as in the file, or to a PortRef for a link. Override it when a new version
+        renames a port or changes what its value means.
+        """
+        return inputs
 
     def deliver(self, outputs: Mapping[str, Any], delivery: "Delivery") -> list[Path]:
         """Write files after the result is there, computed or from the cache. Returns the paths written."""

@@ -78,7 +78,8 @@ class PortMeta:
     widget: str | None = None
     """A hint for editors: "multiline", "seed", "file", "curve", "stages"."""
     keyed: bool = True
-    """False: only how the result is delivered depends on it (a file name), so it never enters the cache key."""
+    """False: the value never enters the cache key, because only delivery depends on it (a file name), or because the
+    node's fingerprint stands for it (a model's path)."""
     linkable: bool = True
     """False: the value must be known before the run (a model's source), so it can't come from another node."""
     lazy: bool = False

@@ -12,11 +12,13 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
 ANY = "Any"
+VALUE_NAMES = frozenset({ANY, "Bool", "Int", "Float", "String", "Choice", "Json"})
 _PRIMITIVES = {bool: "Bool", int: "Int", float: "Float", str: "String"}
 _WIDENINGS = frozenset({("Int", "Float"), ("Choice", "String"), ("String", "Choice")})
 
@@ -60,10 +62,14 @@ class PortType(Generic[T]):
     """Gives a node its own view, so that writing to it can't change what others see. None: the payload is immutable."""
     size_bytes: Callable[[T], int] | None = None
     """Memory that a value holds; None: negligible."""
+    write: Callable[[T, Path, Mapping[str, str]], list[Path]] | None = None
+    """Writes a value that is a workflow's result into files, given their path without ending and the texts that they
+    carry; returns the files. It must not need torch. None: the type has no file format."""
 
 
 def value_type_name(annotation: Any) -> str:
     """The type name of a plain value's annotation: Int, Float, String, Bool, Choice, List[...], or the model's name."""
+    annotation, _ = strip_optional(annotation)
     origin = typing.get_origin(annotation)
     if annotation is Any:
         return ANY

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from sdgraph.core.pack import NodePack
-from sdgraph.core.porttype import PortType
+from sdgraph.core.porttype import VALUE_NAMES, PortType
 from sdgraph.core.spec import NodeSpec, build_spec
 from sdgraph.errors import Problem, RegistryError
 
@@ -49,7 +49,11 @@ class Registry:
 
     def add(self, pack: NodePack) -> None:
         """Add all of a pack, or nothing of it. Raises RegistryError."""
-        port_types = {**self.port_types, **_by_name(pack, self.port_types)}
+        if pack.name in self.packs:
+            raise RegistryError(
+                "pack-duplicate", f"There is a pack {pack.name!r} already.", "Give one of the two another name."
+            )
+        port_types = _by_name(pack, self.port_types)
         by_class: Mapping[type, PortType[Any]] = {kind.python_type: kind for kind in port_types.values()}
         specs: dict[str, NodeSpec] = {}
         for node in pack.nodes:
@@ -62,6 +66,12 @@ class Registry:
                     "Give the type a prefix of its own.",
                 )
             specs[spec.type] = spec
+        for service in pack.services.keys() & self.services.keys():
+            raise RegistryError(
+                "service-duplicate",
+                f"Pack {pack.name!r} provides {service.__name__}, which another pack already provides.",
+                "Use the existing service, or a class of your own.",
+            )
         self.port_types = port_types
         self.specs.update(specs)
         self.services.update(pack.services)
@@ -80,11 +90,14 @@ class Registry:
 
 
 def _by_name(pack: NodePack, known: Mapping[str, PortType[Any]]) -> dict[str, PortType[Any]]:
+    found = dict(known)
     for kind in pack.port_types:
-        if kind.name in known and known[kind.name] is not kind:
+        same = found.setdefault(kind.name, kind)
+        taken = same is not kind or kind.name in VALUE_NAMES
+        if taken or any(other.python_type is kind.python_type and other is not kind for other in found.values()):
             raise RegistryError(
                 "port-type-duplicate",
-                f"Pack {pack.name!r} defines port type {kind.name!r}, which another pack already has.",
+                f"Pack {pack.name!r} defines port type {kind.name!r}, but its name or its class has a type already.",
                 "Use the existing type, or another name.",
             )
-    return {kind.name: kind for kind in pack.port_types}
+    return found

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import enum
 import re
+import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, FailFast, Field, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from sdgraph.core.form import brief
 from sdgraph.core.node import Node
 from sdgraph.core.port import PortMeta, port_meta
-from sdgraph.core.porttype import PortType, strip_optional, value_type_name
+from sdgraph.core.porttype import ANY, PortType, strip_optional, value_type_name
 from sdgraph.errors import RegistryError
 
 _TYPE_ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _STRICT = (bool, int, float, str)
+_INT_LIMITS = {"ge": -(2**63), "le": 2**64 - 1}
+"""Whole numbers must fit into 64 bits (a seed may use all of them); engines and stores can't keep more."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,23 @@ class InputSpec:
             limits["strict"] = True
         if self.annotation is float:
             limits["allow_inf_nan"] = False
+        if self.annotation is int:
+            limits |= {name: limit for name, limit in _INT_LIMITS.items() if not limits.keys() & {name, name[0] + "t"}}
         checked: Any = Annotated[self.annotation, Field(**limits)] if limits else self.annotation
+        if typing.get_origin(self.annotation) in (list, tuple):  # a damaged list of millions has one complaint
+            checked = Annotated[checked, FailFast()]
         return TypeAdapter(checked | None if self.optional else checked)
 
     def coerce(self, value: Any) -> Any:
         """The value as the node will see it. Raises pydantic's ValidationError."""
         return self.adapter.validate_python(value)
 
+    def is_default(self, value: Any) -> bool:
+        """Whether leaving the value out of a file says the same."""
+        return not self.required and type(value) is type(self.default) and value == self.default
+
     def to_json(self, value: Any) -> Any:
+        """The value as it stands in a file."""
         return self.adapter.dump_python(value, mode="json", exclude_defaults=True)
 
 
@@ -86,6 +100,8 @@ class NodeSpec:
     has_lazy: bool = False
     shared_inputs: tuple[str, ...] = field(default=())
     """Inputs whose payload needs a view of its own for each reader."""
+    is_generic: bool = False
+    """An output has the type Any: that of what feeds the node's Any inputs."""
 
     def construct(self, values: Mapping[str, Any]) -> Node[Any]:
         """A node instance from values that are already checked."""
@@ -101,17 +117,20 @@ class NodeSpec:
         return (self.cls.__doc__ or "").strip()
 
 
-def build_spec(cls: type[Node[Any]], types: Mapping[type, PortType[Any]], pack: str = "") -> NodeSpec:
-    """The spec of a node class. Raises RegistryError when the class can't serve as a node."""
+def build_spec(cls: type[Node[Any]], port_types: Mapping[type, PortType[Any]] | None, pack: str = "") -> NodeSpec:
+    """The spec of a node class. Raises RegistryError when the class can't serve as a node.
+
+    Without `port_types` any class is taken for a payload: enough to write a workflow down, which holds no payloads.
+    """
     if not _TYPE_ID.fullmatch(cls.node_type):
         raise RegistryError(
             "node-type-id",
             f"{cls.__name__} has the type id {cls.node_type!r}.",
             'Write it like "sd.vae_decode": lower-case words joined by dots, at least two.',
         )
-    inputs = {name: _input(cls, name, info, types) for name, info in cls.model_fields.items()}
+    inputs = {name: _input(cls, name, info, port_types) for name, info in cls.model_fields.items()}
     outputs = {
-        name: OutputSpec(name, *_type_of(annotation, types))
+        name: OutputSpec(name, *_type_of(f"{cls.outputs_class.__name__}.{name}", annotation, port_types))
         for name, annotation in cls.outputs_class.port_types().items()
     }
     return NodeSpec(
@@ -128,12 +147,15 @@ def build_spec(cls: type[Node[Any]], types: Mapping[type, PortType[Any]], pack: 
         shared_inputs=tuple(
             name
             for name, port in inputs.items()
-            if port.type_name == "Any" or (port.payload is not None and port.payload.share is not None)
+            if port.type_name == ANY or (port.payload is not None and port.payload.share is not None)
         ),
+        is_generic=any(output.type_name == ANY for output in outputs.values()),
     )
 
 
-def _input(cls: type[Node[Any]], name: str, info: FieldInfo, types: Mapping[type, PortType[Any]]) -> InputSpec:
+def _input(
+    cls: type[Node[Any]], name: str, info: FieldInfo, port_types: Mapping[type, PortType[Any]] | None
+) -> InputSpec:
     arguments = typing.get_args(info.annotation)
     if not arguments:
         raise RegistryError(
@@ -142,10 +164,10 @@ def _input(cls: type[Node[Any]], name: str, info: FieldInfo, types: Mapping[type
             "Write it as `name: In[Type]`.",
         )
     annotation, optional = strip_optional(arguments[0])
-    type_name, payload = _type_of(annotation, types)
+    type_name, payload = _type_of(f"{cls.__name__}.{name}", annotation, port_types)
     default = info.get_default(call_default_factory=True, validated_data={})
     required = default is PydanticUndefined
-    return InputSpec(
+    found = InputSpec(
         name=name,
         type_name=type_name,
         annotation=annotation,
@@ -156,11 +178,56 @@ def _input(cls: type[Node[Any]], name: str, info: FieldInfo, types: Mapping[type
         meta=port_meta(info),
         title=info.title,
     )
+    return found if required or default is None else _with_coerced_default(cls, found)
 
 
-def _type_of(annotation: Any, types: Mapping[type, PortType[Any]]) -> tuple[str, PortType[Any] | None]:
-    known = types.get(annotation) if isinstance(annotation, type) else None
-    return (known.name, known) if known is not None else (value_type_name(annotation), None)
+def _with_coerced_default(cls: type[Node[Any]], port: InputSpec) -> InputSpec:
+    """The port with its default as a typed-in value would be: `In[float] = port(1)` has the default 1.0."""
+    if type(port.default) is port.annotation and port.annotation in _STRICT:
+        return port
+    try:
+        return replace(port, default=port.coerce(port.default))
+    except (ValidationError, PydanticSchemaGenerationError) as error:
+        said = explain_validation(error) if isinstance(error, ValidationError) else "only plain values can be defaults"
+        raise RegistryError(
+            "port-default-invalid",
+            f"The default of {cls.__name__}.{port.name} does not fit its port: {said}.",
+            "Correct the default or the port's type.",
+        ) from None
+
+
+def _type_of(
+    place: str, annotation: Any, port_types: Mapping[type, PortType[Any]] | None
+) -> tuple[str, PortType[Any] | None]:
+    known = port_types.get(annotation) if port_types is not None and isinstance(annotation, type) else None
+    if known is not None:
+        return known.name, known
+    if port_types is not None and not _is_value(annotation):
+        raise RegistryError(
+            "port-type-unknown",
+            f"{place} is annotated {annotation!r}, which is neither a registered payload nor a plain value.",
+            "Register a PortType for it, or use numbers, text, choices, pydantic models, or tuples of these.",
+        )
+    return value_type_name(annotation), None
+
+
+def _is_value(annotation: Any) -> bool:
+    pending = [annotation]
+    for part in pending:  # grows while it is walked
+        origin = typing.get_origin(part)
+        if origin in (list, tuple, dict, frozenset, typing.Union, types.UnionType):
+            pending.extend(typing.get_args(part))
+        elif origin is Annotated:
+            pending.append(typing.get_args(part)[0])
+        elif origin is not typing.Literal and not _is_plain(part):
+            return False
+    return True
+
+
+def _is_plain(annotation: Any) -> bool:
+    if annotation in (*_STRICT, Any, Ellipsis, None, types.NoneType):
+        return True
+    return isinstance(annotation, type) and issubclass(annotation, (enum.Enum, BaseModel))
 
 
 def explain_validation(error: ValidationError) -> str:
@@ -168,8 +235,6 @@ def explain_validation(error: ValidationError) -> str:
     parts: list[str] = []
     for detail in error.errors(include_url=False)[:3]:
         where = ".".join(str(step) for step in detail["loc"])
-        found = repr(detail["input"])
-        found = found if len(found) <= 60 else found[:57] + "..."
         said = detail["msg"][:1].lower() + detail["msg"][1:]
-        parts.append(f"{where + ': ' if where else ''}{said}, found {found}")
+        parts.append(f"{where + ': ' if where else ''}{said}, found {brief(detail['input'])}")
     return "; ".join(parts)
