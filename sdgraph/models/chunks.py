@@ -1,0 +1,66 @@
+"""Chunks: long prompts cut into pieces that a text encoder can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+COMMA_REACH_TOKENS = 20
+"""A full chunk is cut after its last comma if that stands among this many last tokens, to keep phrases together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Token ids and a weight for each, start, end and padding included: both of the encoder's full length."""
+
+    ids: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFormat:
+    """What the text encoder wants to read."""
+
+    length: int
+    """Tokens per chunk, start and end included; 77 for CLIP."""
+    start_id: int
+    end_id: int
+    pad_id: int
+    comma_id: int | None = None
+
+
+Weighted = tuple[int, float]
+"""A token id and its weight."""
+
+
+def make_chunks(sections: Sequence[Iterable[Weighted]], form: ChunkFormat) -> tuple[Chunk, ...]:
+    """Chunks of the sections, each section beginning a new one; one chunk at least."""
+    return tuple(_framed(tokens, form) for section in sections for tokens in _cut(section, form))
+
+
+def _cut(section: Iterable[Weighted], form: ChunkFormat) -> list[list[Weighted]]:
+    size = form.length - 2
+    chunks: list[list[Weighted]] = [[]]
+    for token in section:
+        if len(chunks[-1]) == size:
+            cut = size if token[0] == form.comma_id else _after_comma(chunks[-1], form.comma_id)
+            full = chunks[-1]
+            chunks[-1] = full[:cut]
+            chunks.append(full[cut:])
+        chunks[-1].append(token)
+    return chunks
+
+
+def _after_comma(tokens: Sequence[Weighted], comma_id: int | None) -> int:
+    """Where to cut a full chunk: after a comma near its end, or at its end."""
+    for back in range(1, min(COMMA_REACH_TOKENS, len(tokens)) + 1):
+        if tokens[-back][0] == comma_id:
+            return len(tokens) - back + 1
+    return len(tokens)
+
+
+def _framed(tokens: Sequence[Weighted], form: ChunkFormat) -> Chunk:
+    padding = form.length - 2 - len(tokens)
+    ids = (form.start_id, *(token for token, _ in tokens), form.end_id, *[form.pad_id] * padding)
+    weights = (1.0, *(weight for _, weight in tokens), *[1.0] * (padding + 1))
+    return Chunk(ids, weights)

@@ -1,0 +1,132 @@
+"""The model pool: which weights are in memory, who uses them, and what goes when room is needed."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
+
+from sdgraph.models.load import TextModel, load_model
+from sdgraph.payloads.handles import ControlNetHandle, DenoiserHandle, ModelHandle, TextEncoderHandle, VaeHandle
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+    from diffusers.models.controlnets.controlnet import ControlNetModel
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+Key = tuple[str, str, str, str]
+
+
+@dataclass(eq=False)
+class _Slot:
+    """One model's place. `lock` is held by the thread that runs (or loads) the model, and by nobody else."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    model: Any = None
+    size_bytes: int = 0
+    users: int = 0
+    """Threads that run the model or wait for it."""
+    last_used: int = 0
+
+
+class ModelPool:
+    """Models in memory, shared by all runs of a process.
+
+    A lease is exclusive: two threads never run inside one model, and a thread that wants a model which another one is
+    loading waits for it instead of loading it again. A thread may lease one model twice. To stay free of deadlocks,
+    lease in this order: the denoiser, ControlNets by their `pool_key`, then autoencoders.
+    """
+
+    def __init__(
+        self, budget_bytes: int | None = None, load: Callable[[ModelHandle, str], object] = load_model
+    ) -> None:
+        """Models that nobody uses are dropped, least recently used first, while all together exceed `budget_bytes`."""
+        self.budget_bytes = budget_bytes
+        self.load_count = 0
+        """Models loaded so far."""
+        self._load = load
+        self._lock = threading.Lock()
+        self._slots: dict[Key, _Slot] = {}
+        self._clock = itertools.count(1)
+
+    @overload
+    def lease(self, handle: DenoiserHandle, device: str = ...) -> AbstractContextManager[UNet2DConditionModel]: ...
+    @overload
+    def lease(self, handle: TextEncoderHandle, device: str = ...) -> AbstractContextManager[TextModel]: ...
+    @overload
+    def lease(
+        self, handle: VaeHandle, device: str = ...
+    ) -> AbstractContextManager[AutoencoderKL | AutoencoderTiny]: ...
+    @overload
+    def lease(self, handle: ControlNetHandle, device: str = ...) -> AbstractContextManager[ControlNetModel]: ...
+    def lease(self, handle: ModelHandle, device: str = "cpu") -> AbstractContextManager[Any]:
+        """The handle's model on `device`, loaded if need be, for this thread alone until the `with` block ends.
+
+        Raises ModelError when it can't be loaded; the next lease then tries again.
+        """
+        return self._lease(handle, device)
+
+    @contextmanager
+    def _lease(self, handle: ModelHandle, device: str) -> Generator[Any]:
+        key = (*handle.pool_key, device)
+        with self._lock:
+            slot = self._slots.setdefault(key, _Slot())
+            slot.users += 1
+        try:
+            with slot.lock:
+                if slot.model is None:
+                    self._fill(slot, handle, device)
+                yield slot.model
+        finally:
+            with self._lock:
+                slot.users -= 1
+                slot.last_used = next(self._clock)
+                if slot.model is None and not slot.users:
+                    self._slots.pop(key, None)
+                self._make_room()
+
+    def _fill(self, slot: _Slot, handle: ModelHandle, device: str) -> None:
+        model = self._load(handle, device)
+        with self._lock:
+            slot.model, slot.size_bytes = model, model_bytes(model)
+            self.load_count += 1
+            self._make_room()
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the weights that the pool holds."""
+        with self._lock:
+            return self._held_bytes()
+
+    def release(self, handle: ModelHandle | None = None) -> int:
+        """Drop a model (without a handle: all) now, on every device, unless somebody uses it; the bytes freed."""
+        with self._lock:
+            before = self._held_bytes()
+            for key, slot in list(self._slots.items()):
+                if not slot.users and (handle is None or key[:-1] == handle.pool_key):
+                    del self._slots[key]
+            return before - self._held_bytes()
+
+    def _held_bytes(self) -> int:
+        return sum(slot.size_bytes for slot in self._slots.values())
+
+    def _make_room(self) -> None:
+        if self.budget_bytes is None:
+            return
+        idle = sorted((slot.last_used, key) for key, slot in self._slots.items() if not slot.users)
+        for _, key in idle:
+            if self._held_bytes() <= self.budget_bytes:
+                return
+            del self._slots[key]
+
+
+def model_bytes(model: Any) -> int:
+    """Memory of a model's weights and buffers, in bytes."""
+    module = model.encoder if isinstance(model, TextModel) else model
+    return sum(tensor.nbytes for tensor in itertools.chain(module.parameters(), module.buffers()))

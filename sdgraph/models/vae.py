@@ -1,0 +1,108 @@
+"""Between pictures and latents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sdgraph.errors import MediaError, SamplingError
+from sdgraph.payloads.handles import VaeHandle
+from sdgraph.payloads.image import Image
+from sdgraph.payloads.latents import Latents, require_same_space
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+OVERLAP_SHARE = 0.25
+"""How much of a tile's edge it shares with its neighbour, in tiled coding."""
+
+
+def encode_image(model: Any, handle: VaeHandle, image: Image, tile_px: int = 0) -> Latents:
+    """Latents [B, C, H/d, W/d] of pictures: the mean of what the autoencoder finds likely, so nothing is random.
+
+    `tile_px` is the edge of a tile, 0 for one piece. Raises MediaError [image-size] unless both sides are multiples of
+    the space's downscale, SamplingError [tile-size].
+    """
+    import torch
+
+    step = handle.space.downscale
+    if image.height_px % step or image.width_px % step:
+        raise MediaError(
+            "image-size",
+            f"The picture is {image.width_px}x{image.height_px} pixels, expected multiples of {step}.",
+            f"Resize it, for example to {_up(image.width_px, step)}x{_up(image.height_px, step)}.",
+        )
+    pixels = torch.tensor(image.pixels) * 2 - 1
+    samples = _tiled(lambda tile: _encode(model, handle, tile), pixels, tile_px, step, shrink=True)
+    return Latents(samples, handle.space)
+
+
+def decode_latents(model: Any, handle: VaeHandle, latents: Latents, tile_px: int = 0) -> Image:
+    """Pictures [B, 3, h*d, w*d] of latents, clipped to 0..1.
+
+    `tile_px` is the edge of a tile in picture pixels, 0 for one piece. Tiles overlap by a quarter and are blended; the
+    result differs a little from that of one piece, because the autoencoder looks at a whole tile at once. Raises
+    ModelError [latent-space-mismatch], SamplingError [tile-size].
+    """
+    require_same_space(latents.space, handle.space, f"The autoencoder `{handle.source}`")
+    step = handle.space.downscale
+    return _image(_tiled(lambda tile: _decode(model, handle, tile), latents.samples, tile_px, step, shrink=False))
+
+
+def decode_preview(model: Any, handle: VaeHandle, samples: Tensor) -> Image:
+    """A quick picture of (half-finished) latents [B, C, h, w]; `handle` is the denoiser's `preview`."""
+    return _image(_decode(model, handle, samples))
+
+
+def _encode(model: Any, handle: VaeHandle, pixels: Tensor) -> Tensor:
+    """[B, 3, H, W] in -1..1 -> [B, C, h, w]."""
+    import torch
+
+    with torch.inference_mode():
+        found = model.encode(pixels.to(model.device, model.dtype))
+        latents = (found.latents if handle.tiny else found.latent_dist.mode()).float().cpu()
+    if handle.tiny:
+        return latents.clone()
+    return (latents.clone() - handle.space.shift_factor) * handle.space.scaling_factor
+
+
+def _decode(model: Any, handle: VaeHandle, samples: Tensor) -> Tensor:
+    """[B, C, h, w] -> [B, 3, H, W] in -1..1. A tiny autoencoder takes latents as the denoiser sees them."""
+    import torch
+
+    space = handle.space
+    raw = samples if handle.tiny else samples / space.scaling_factor + space.shift_factor
+    with torch.inference_mode():
+        return model.decode(raw.to(model.device, model.dtype)).sample.float().cpu().clone()
+
+
+def _tiled(code: Callable[[Tensor], Tensor], field: Tensor, tile_px: int, step: int, *, shrink: bool) -> Tensor:
+    """`code` of a field [B, C, H, W], tile by tile; it shrinks or grows each side by `step`."""
+    if tile_px == 0:
+        return code(field)
+    from sdgraph.diffusion.tiles import TileGrid, blend
+
+    if tile_px % step or tile_px < 4 * step:
+        raise SamplingError(
+            "tile-size",
+            f"A tile's edge is a multiple of {step} pixels and at least {4 * step}, found {tile_px}.",
+            "Use 0 for one piece.",
+        )
+    height, width = field.shape[2:]
+    unit_in, unit_out = (step, 1) if shrink else (1, step)
+    cells, overlap = tile_px // step, int(tile_px // step * OVERLAP_SHARE)
+
+    def grid(unit: int) -> TileGrid:
+        rows, columns = height // unit_in * unit, width // unit_in * unit
+        return TileGrid(rows, columns, cells * unit, overlap * unit, align=unit)
+
+    return blend(grid(unit_out), [code(tile) for tile in grid(unit_in).crop(field)])
+
+
+def _image(pixels: Tensor) -> Image:
+    return Image((pixels / 2 + 0.5).clamp(0, 1).numpy())
+
+
+def _up(size: int, step: int) -> int:
+    return -(-size // step) * step

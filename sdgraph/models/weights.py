@@ -1,0 +1,79 @@
+"""Weights files: which ones a component has, and whether they are whole.
+
+The safetensors format: 8 bytes of header length (little-endian), the header as JSON, then the tensors' bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sdgraph.errors import ModelError
+
+_HEADER_LIMIT_BYTES = 100_000_000
+
+
+def weights_files(folder: Path) -> tuple[list[Path], str | None]:
+    """A component's safetensors files and their variant: None, or "fp16" when there are no others.
+
+    Raises ModelError [model-kind-unsupported] when the weights are in another format, else [model-missing].
+    """
+    found = sorted(folder.glob("*.safetensors"))
+    plain = [path for path in found if not _variant_of(path)]
+    if plain:
+        return plain, None
+    variants = sorted({_variant_of(path) for path in found})
+    if variants:
+        return [path for path in found if _variant_of(path) == variants[0]], variants[0]
+    pickled = sorted(path.name for path in folder.glob("*") if path.suffix in (".bin", ".pt", ".ckpt", ".pth"))
+    if pickled:
+        raise ModelError(
+            "model-kind-unsupported",
+            f"{folder} has its weights as a pickle (`{pickled[0]}`), which can run code when read.",
+            "Convert it to safetensors.",
+        )
+    raise ModelError("model-missing", f"{folder} has no weights (*.safetensors).", "Copy the whole model folder.")
+
+
+def _variant_of(path: Path) -> str:
+    """ "fp16" of `model.fp16.safetensors` and `model.fp16-00001-of-00002.safetensors`, "" of plain names."""
+    parts = path.name.split(".")
+    return parts[1].split("-")[0] if len(parts) > 2 else ""
+
+
+def check_whole(path: Path) -> None:
+    """Raises ModelError [model-damaged] unless the file's size is what its header says. Reads the header only."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, _HEADER_LIMIT_BYTES):
+            raise damaged(path, f"its header should be {length} bytes long, but the file has {size}")
+        try:
+            header = json.loads(file.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+            raise damaged(path, "its header can't be read") from error
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        raise damaged(path, f"it should have {expected} bytes, but has {size}")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises ModelError [model-missing] or [model-damaged]."""
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelError(
+            "model-missing", f"The model has no {path.name} in {path.parent}.", "Give a folder in the diffusers layout."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, "it is no JSON") from error
+    if not isinstance(config, dict):
+        raise damaged(path, "it is no JSON object")
+    return config
+
+
+def damaged(path: Path, what: str) -> ModelError:
+    """The error for a file that is there but broken."""
+    return ModelError("model-damaged", f"{path} is damaged: {what}.", "Copy or download it again.")
