@@ -1,0 +1,76 @@
+# Everything runs in .venv, which is made when it is missing and renewed when pyproject.toml or constraints.txt change.
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check lint types layers tests pictures docs bench train-shapes constraints clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TYPED := $(VENV)/.typed
+SOURCES := $(shell find sdgraph nodes tests benchmarks training -name '*.py' 2>/dev/null)
+
+# Build requirements are pinned too, and no tool reports newer versions of itself.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+help:
+	@echo "make setup         create .venv and install sdgraph with its dependencies"
+	@echo "make demo          run workflows/multistage.json on the built-in model and say where the pictures are"
+	@echo "make test          everything that must pass: lint, types, layers, tests"
+	@echo "make check         the quick part of it: lint, types, layers"
+	@echo "make bench         the benchmarks whose figures stand in README.md"
+	@echo "make docs          write the generated pages of docs/"
+	@echo "make pictures      draw the pictures of docs/ again"
+	@echo "make train-shapes  train the built-in model builtin:shapes (hours; resumes where it stopped)"
+	@echo "make constraints   pin the versions that are installed now"
+	@echo "make clean         remove what make setup, make demo and the tools leave behind"
+
+setup: $(INSTALLED)
+
+$(BIN)/pip:
+	@for name in "$$PYTHON" python3.11 python3.12 python3.13 python3; do \
+	  "$$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	  echo "Creating $(VENV) with $$("$$name" --version)"; \
+	  exec "$$name" -m venv --clear $(VENV); \
+	done; \
+	echo "sdgraph needs Python 3.11 or newer with its venv module (Debian: python3-venv); found: $$(python3 --version 2>&1)." >&2; \
+	echo "Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; exit 1
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/sdgraph run workflows/multistage.json -o output/demo
+	@echo "The pictures are in $(CURDIR)/output/demo:"; ls output/demo
+
+test: check tests
+
+check: lint types layers
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(TYPED)
+
+$(TYPED): $(INSTALLED) $(SOURCES)
+	$(BIN)/pyright
+	@touch $@
+
+layers: $(INSTALLED)
+	$(BIN)/lint-imports
+
+tests: $(INSTALLED)
+	$(BIN)/pytest
+
+train-shapes: $(INSTALLED)
+	$(BIN)/python -m training.shapes
+
+constraints: $(INSTALLED)
+	$(BIN)/pip freeze --all --exclude-editable | grep -v ^pip== | sort -f >constraints.txt.new
+	mv constraints.txt.new constraints.txt
+
+clean:
+	rm -rf $(VENV) output .pytest_cache .ruff_cache .hypothesis .import_linter_cache
