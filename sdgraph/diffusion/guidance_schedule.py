@@ -6,9 +6,17 @@ Progress runs over one stage: 0 at its first step, 1 at its last. So editing a l
 
 import math
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 Progress = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SigmaBound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -16,6 +24,11 @@ SigmaBound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 class _Schedule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Without its kind a dump that leaves defaults out could not be read again.
+        return {"kind": type(self).model_fields["kind"].default, **dump(self)}
 
 
 class ConstantGuidance(_Schedule):
