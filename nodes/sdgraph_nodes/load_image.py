@@ -5,7 +5,7 @@ from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.mask import Mask
-from sdgraph_nodes.picture_files import picture_digest, read_pixels
+from sdgraph_nodes.picture_reader import picture_digest, read_pixels
 
 
 class LoadedImage(Outputs):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sdgraph_nodes.picture_files import read_pixels
+from sdgraph_nodes.picture_reader import read_pixels
 
 from tests.nodes.builtin_pictures import FOLDER, drawn_pictures
 
