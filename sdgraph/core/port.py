@@ -5,8 +5,9 @@ accepts a `T` or a `Link[T]` at construction and reads as `T`; an `Out[T]` field
 as a `Link[T]`, which is what the next node's constructor wants.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, get_args, overload
+from dataclasses import dataclass, is_dataclass
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin, overload
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
@@ -52,8 +53,14 @@ class In(Generic[T]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        annotation = get_args(source)[0]
+        members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+        if any(is_dataclass(member) for member in members):
+            # Payloads are taken as they are; pydantic would look into dataclasses, copy them and need their types.
+            accepted: list[Any] = [core_schema.is_instance_schema(member) for member in (Link, *members)]
+            return core_schema.union_schema(accepted, mode="left_to_right")
         link = core_schema.is_instance_schema(Link)
-        return core_schema.union_schema([link, handler.generate_schema(get_args(source)[0])], mode="left_to_right")
+        return core_schema.union_schema([link, handler.generate_schema(annotation)], mode="left_to_right")
 
 
 class Out(Generic[T]):
