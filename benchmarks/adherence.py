@@ -1,0 +1,239 @@
+"""How well the built-in model draws what a prompt says: held-out captions, judged by colours and contours.
+
+    python benchmarks/adherence.py [--count 200] [--guidance 5] [--json result.json] [--grid grid.png]
+
+Singles: colour and shape right. Pairs: both objects and their relation right. Canny: mean overlap (intersection over
+union) of the picture's foreground with the drawn objects whose edges guided it. The judge uses no model; see
+`training/shapes/judge.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from training.shapes.captions import write_caption
+from training.shapes.controlnet import edges_of
+from training.shapes.drawing import draw, scene_mask
+from training.shapes.judge import Verdict, foreground_mask, judge
+from training.shapes.world import Scene, sample_split
+
+ASSETS = Path(__file__).resolve().parents[1] / "sdgraph" / "assets" / "shapes"
+IMAGE_PX = 64
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How pictures are sampled."""
+
+    assets: Path
+    steps: int
+    guidance: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """A held-out scene, the caption given to the model and, for guided sampling, the drawn picture."""
+
+    scene: Scene
+    caption: str
+    picture: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Shares of the cases of one kind, 0..1."""
+
+    cases: int
+    correct: float
+    count: float
+    colours: float
+    shapes: float
+    objects: float
+    relation: float
+    background: float
+
+
+def sample_pictures(
+    sampling: Sampling, captions: Sequence[str], hints: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
+    """Pictures of captions, uint8 RGB [N, 64, 64, 3]; `hints` are control images, float [3, H, W] in 0..1."""
+    import torch
+
+    pipeline = _load_pipeline(sampling.assets, guided=hints is not None)
+    pictures: list[np.ndarray] = []
+    for first in range(0, len(captions), BATCH):
+        part = slice(first, first + BATCH)
+        generator = [torch.Generator().manual_seed(sampling.seed + index) for index in range(len(captions))[part]]
+        extra = {} if hints is None else {"image": torch.from_numpy(np.stack(hints[part]))}
+        result = pipeline(
+            list(captions[part]),
+            num_inference_steps=sampling.steps,
+            guidance_scale=sampling.guidance,
+            generator=generator,
+            output_type="np",
+            **extra,
+        )
+        pictures.append(np.rint(result.images * 255.0).astype(np.uint8))
+    return np.concatenate(pictures)
+
+
+def _load_pipeline(assets: Path, guided: bool) -> Any:
+    """The assets as a diffusers pipeline with DPM-Solver++(2M)."""
+    import torch
+    from diffusers import (
+        ControlNetModel,
+        DPMSolverMultistepScheduler,
+        StableDiffusionControlNetPipeline,
+        StableDiffusionPipeline,
+    )
+
+    pipeline: Any = StableDiffusionPipeline.from_pretrained(assets, torch_dtype=torch.float32)
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    if guided:
+        controlnet = ControlNetModel.from_pretrained(assets / "controlnet_canny", torch_dtype=torch.float32)
+        pipeline = StableDiffusionControlNetPipeline(
+            **pipeline.components, controlnet=cast(Any, controlnet), requires_safety_checker=False
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def held_out_cases(count: int, pair_share: float, seed: int) -> list[Case]:
+    """Scenes of combinations that no training step has seen, each with a caption that leaves no relation out."""
+    rng = np.random.default_rng([seed, round(10 * pair_share)])
+    cases: list[Case] = []
+    while len(cases) < count:
+        scene = sample_split(rng, held_out=True, pair_share=pair_share)
+        caption = write_caption(scene, rng)
+        names_all = scene.relation is None or " and " not in caption
+        if names_all and "background" in caption:
+            cases.append(Case(scene, caption, draw(scene, IMAGE_PX)))
+    return cases
+
+
+def score(verdicts: Sequence[Verdict]) -> Scores:
+    """The shares of verdicts that hold."""
+
+    def share(name: str) -> float:
+        return float(np.mean([getattr(verdict, name) for verdict in verdicts]))
+
+    names = ("correct", "count", "colours", "shapes", "objects", "relation", "background")
+    return Scores(len(verdicts), **{name: share(name) for name in names})
+
+
+def overlap(picture: np.ndarray, scene: Scene) -> float:
+    """Intersection over union of a picture's foreground with the objects as drawn."""
+    seen, drawn = foreground_mask(picture), scene_mask(scene, picture.shape[0])
+    return float((seen & drawn).sum() / max((seen | drawn).sum(), 1))
+
+
+def measure(sampling: Sampling, count: int, kinds: Sequence[str]) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The figures of every kind asked for, and some of the pictures they come from."""
+    figures: dict[str, Any] = {}
+    shown: list[np.ndarray] = []
+    for kind, pair_share in (("single", 0.0), ("pair", 1.0)):
+        if kind in kinds:
+            cases = held_out_cases(count, pair_share, sampling.seed)
+            pictures = sample_pictures(sampling, [case.caption for case in cases])
+            verdicts = [judge(case.scene, picture) for case, picture in zip(cases, pictures, strict=True)]
+            figures[kind] = asdict(score(verdicts))
+            figures[kind]["wrong"] = [
+                f"{case.caption} -> {', '.join(f'{item.colour} {item.shape}' for item in verdict.found)}"
+                for case, verdict in zip(cases, verdicts, strict=True)
+                if not verdict.correct
+            ]
+            shown.extend(pictures[:24])
+    if "canny" in kinds:
+        cases = held_out_cases(count, 0.5, sampling.seed + 1)
+        hints = [edges_of(case.picture) for case in cases]
+        pictures = sample_pictures(sampling, [case.caption for case in cases], hints)
+        overlaps = [overlap(picture, case.scene) for case, picture in zip(cases, pictures, strict=True)]
+        figures["canny"] = {"cases": count, "mean_iou": float(np.mean(overlaps)), "min_iou": float(np.min(overlaps))}
+        for case, hint, picture in list(zip(cases, hints, pictures, strict=True))[:12]:
+            shown.extend((np.rint(hint.transpose(1, 2, 0) * 255).astype(np.uint8), picture))
+            del case
+    if "seconds" in kinds:
+        figures["seconds_per_picture"] = seconds_per_picture(sampling)
+    return figures, shown
+
+
+def seconds_per_picture(sampling: Sampling, pictures: int = 5) -> float:
+    """Median time of one picture on its own, after one to warm up; loading the model does not count."""
+    import torch
+
+    pipeline = _load_pipeline(sampling.assets, guided=False)
+    times_s: list[float] = []
+    for index in range(pictures + 1):
+        started = time.perf_counter()
+        pipeline(
+            "a large red star on a blue background",
+            num_inference_steps=sampling.steps,
+            guidance_scale=sampling.guidance,
+            generator=torch.Generator().manual_seed(index),
+            output_type="np",
+        )
+        times_s.append(time.perf_counter() - started)
+    return float(np.median(times_s[1:]))
+
+
+def write_grid(path: Path, pictures: Sequence[np.ndarray], columns: int = 12) -> None:
+    """Pictures side by side, twice enlarged."""
+    blank = np.full_like(pictures[0], 255)
+    padded = [*pictures, *[blank] * (-len(pictures) % columns)]
+    rows = [np.concatenate(padded[first : first + columns], axis=1) for first in range(0, len(padded), columns)]
+    grid = np.concatenate(rows)[..., ::-1]
+    cv2.imwrite(str(path), cv2.resize(grid, None, fx=2.0, fy=2.0, interpolation=cv2.INTER_NEAREST))
+
+
+def print_table(figures: dict[str, Any]) -> None:
+    """The figures as people read them."""
+    for kind in ("single", "pair"):
+        if kind in figures:
+            parts = [f"{name} {value:.3f}" for name, value in figures[kind].items() if isinstance(value, float)]
+            print(f"{kind:8s} {', '.join(parts)}  (of {figures[kind]['cases']})")
+    if "canny" in figures:
+        print(f"canny    mean IoU {figures['canny']['mean_iou']:.3f}, smallest {figures['canny']['min_iou']:.3f}")
+    if "seconds_per_picture" in figures:
+        print(f"time     {figures['seconds_per_picture']:.2f} s a picture")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=cast(str, __doc__).splitlines()[0])
+    parser.add_argument("--assets", type=Path, default=ASSETS)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, nargs="+", default=[5.0], help="several values: a sweep")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", default=["single", "pair", "canny", "seconds"])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--grid", type=Path)
+    options = parser.parse_args()
+    sampling = Sampling(options.assets, options.steps, options.guidance[0], options.seed)
+    results: list[dict[str, Any]] = []
+    for guidance in options.guidance:
+        figures, shown = measure(replace(sampling, guidance=guidance), options.count, options.kinds)
+        print(f"guidance {guidance:g}, {options.steps} steps")
+        print_table(figures)
+        results.append({"guidance": guidance, "steps": options.steps, "seed": options.seed, **figures})
+        if options.grid:
+            write_grid(options.grid, shown)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Every stage of the training runs one step at a tiny size, resumes, and ends in assets that a pipeline loads."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+from diffusers import ControlNetModel, StableDiffusionPipeline
+
+from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
+from training.shapes.controlnet import GuidedNoise, new_controlnet, train_controlnet
+from training.shapes.encode import encode_dataset, load_dataset
+from training.shapes.export import assets_bytes, export_assets
+from training.shapes.settings import Schedule, Settings
+from training.shapes.tiny import train_tiny
+from training.shapes.unet import BatchSource, load_model, train_unet
+from training.shapes.vae import train_vae
+
+SHIPPED = Path(__file__).resolve().parents[2] / "sdgraph" / "assets" / "shapes"
+ONE_STEP = Schedule(steps=1, batch=4, learning_rate=1e-3, warmup_steps=1, decay_steps=1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose working directory holds one step of every stage, and the assets exported from it."""
+    folder = tmp_path_factory.mktemp("training")
+    settings = Settings(
+        work_dir=folder / "work",
+        assets_dir=folder / "assets",
+        image_px=32,
+        compile=False,
+        scenes=12,
+        shard_scenes=8,
+        vae_channels=(8, 8, 8, 8),
+        unet_channels=(16, 16),
+        text_width=32,
+        text_layers=1,
+        vae=ONE_STEP,
+        tiny=ONE_STEP,
+        unet=ONE_STEP,
+        controlnet=ONE_STEP,
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train_vae(settings)
+    encode_dataset(settings)
+    train_tiny(settings)
+    train_unet(settings)
+    train_controlnet(settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export_assets(settings)
+    torch.set_num_threads(threads)
+    return settings
+
+
+def test_latents_have_unit_variance_once_scaled(trained: Settings) -> None:
+    dataset = load_dataset(trained)
+    assert dataset.mean.shape == (12, 4, 4, 4)
+    assert dataset.tokens.shape == (12, trained.captions_per_scene, 40)
+    noise = torch.randn(dataset.mean.shape, generator=torch.Generator().manual_seed(0))
+    latents = (dataset.mean.float() + dataset.std.float() * noise) * dataset.scaling_factor
+    assert float(latents.std()) == pytest.approx(1.0, rel=0.25)
+
+
+def test_a_batch_depends_on_its_step_alone(trained: Settings) -> None:
+    dataset = load_dataset(trained)
+    first, again = (BatchSource(trained, dataset).draw(7, 4) for _ in range(2))
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert not torch.equal(first[0], BatchSource(trained, dataset).draw(8, 4)[0])
+
+
+def test_some_captions_are_dropped_for_guidance(trained: Settings) -> None:
+    source = BatchSource(trained, load_dataset(trained), empty_share=0.5)
+    tokens = source.draw(0, 200)[2]
+    empty = (tokens[:, 1:] == source.end_id).all(dim=1).float().mean()
+    assert 0.35 < float(empty) < 0.65
+
+
+def test_training_resumes_where_it_stopped(trained: Settings) -> None:
+    train_unet(replace(trained, unet=replace(ONE_STEP, steps=2)))
+    assert require_checkpoint(trained.work_dir / "unet.pt")["step"] == 2
+
+
+def test_a_new_controlnet_changes_nothing(trained: Settings) -> None:
+    model = load_model(trained)
+    guided = GuidedNoise(model, new_controlnet(model)).eval()
+    noisy, timesteps, tokens, _, _ = BatchSource(trained, load_dataset(trained)).draw(0, 2)
+    with torch.inference_mode():
+        assert torch.equal(guided(noisy, timesteps, tokens, torch.ones(2, 3, 32, 32)), model(noisy, timesteps, tokens))
+
+
+def test_the_exported_folder_loads_as_a_pipeline(trained: Settings) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipeline: Any = StableDiffusionPipeline.from_pretrained(trained.assets_dir, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    pictures = pipeline("a red star", num_inference_steps=1, output_type="np").images
+    assert pictures.shape == (1, 32, 32, 3)
+    assert pipeline.vae.config.scaling_factor == load_dataset(trained).scaling_factor
+    controlnet = cast(Any, ControlNetModel.from_pretrained(trained.assets_dir / "controlnet_canny"))
+    assert controlnet.config.cross_attention_dim == 32
+
+
+def test_an_interrupted_write_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "stage.pt"
+    save_checkpoint(path, {"step": 1})
+    path.with_suffix(".partial").write_bytes(b"half a checkpoint")
+    assert load_checkpoint(path) == {"step": 1}
+
+
+def test_a_missing_stage_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="The stage `vae` has left no checkpoint"):
+        require_checkpoint(tmp_path / "vae.pt")
+
+
+def test_the_schedule_rises_stays_and_falls() -> None:
+    schedule = Schedule(steps=100, batch=1, learning_rate=1.0, warmup_steps=10, decay_steps=20)
+    rates = [schedule.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert set(rates[9:81]) == {1.0}
+    assert rates[81:] == sorted(rates[81:], reverse=True)
+    assert 0.0 < rates[-1] < 0.1
+
+
+def test_the_shipped_assets_stay_below_thirty_megabytes() -> None:
+    assert 1e6 < assets_bytes(SHIPPED) <= 30e6

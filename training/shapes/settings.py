@@ -1,0 +1,60 @@
+"""Sizes, seeds and schedules of every training stage in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LATENT_CHANNELS = 4
+DOWNSCALE = 8
+MAX_TOKENS = 77
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Warm-up, constant part, linear decay: `steps` in all, the last `decay_steps` of them falling to zero.
+
+    Because nothing before the decay depends on its length, a training can be stopped early and still be decayed
+    (Hu et al. 2024, MiniCPM, section 4: warmup-stable-decay).
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup_steps: int
+    decay_steps: int
+
+    def rate(self, step: int) -> float:
+        """The learning rate of one step, counted from 0."""
+        rising = min(1.0, (step + 1) / max(self.warmup_steps, 1))
+        falling = min(1.0, (self.steps - step) / max(self.decay_steps, 1))
+        return self.learning_rate * max(min(rising, falling), 0.0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One whole training. The defaults are the ones that made the shipped assets."""
+
+    work_dir: Path = Path("build/shapes")
+    assets_dir: Path = Path("sdgraph/assets/shapes")
+    image_px: int = 64
+    seed: int = 2026
+    threads: int = 2
+    device: str = "cpu"
+    compile: bool = True
+    scenes: int = 96_000
+    captions_per_scene: int = 3
+    shard_scenes: int = 16_000
+    vae_channels: tuple[int, ...] = (16, 32, 64, 64)
+    unet_channels: tuple[int, ...] = (128, 128)
+    text_width: int = 192
+    text_layers: int = 3
+    vae: Schedule = field(default_factory=lambda: Schedule(7000, 16, 1e-3, 100, 1800))
+    tiny: Schedule = field(default_factory=lambda: Schedule(1500, 32, 2e-3, 50, 750))
+    unet: Schedule = field(default_factory=lambda: Schedule(20_000, 64, 4e-4, 500, 4000))
+    controlnet: Schedule = field(default_factory=lambda: Schedule(3000, 32, 4e-4, 100, 1000))
+
+    @property
+    def latent_px(self) -> int:
+        """Side of a latent of a training picture."""
+        return self.image_px // DOWNSCALE

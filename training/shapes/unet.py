@@ -1,0 +1,175 @@
+"""Stage `unet`: the denoiser and the text encoder, trained together on encoded scenes.
+
+Velocity prediction (Salimans & Ho 2022, section 4) under a noise schedule that keeps 1.5 % of the signal at its end.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import cast
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
+from training.shapes.encode import LatentDataset, load_dataset
+from training.shapes.muon import Optimizers
+from training.shapes.settings import LATENT_CHANNELS, MAX_TOKENS, Settings
+from training.shapes.tokens import load_tokenizer
+
+SHORT_TOKENS = 32
+LONG_SHARE = 0.15
+"""Share of batches padded to the full 77 tokens, as inference pads them; the others are cheaper."""
+EMPTY_SHARE = 0.12
+EMA_DECAY = 0.999
+SAVE_EVERY = 500
+logger = logging.getLogger(__name__)
+
+
+def new_scheduler() -> DDIMScheduler:
+    """The noise schedule; its config is what the assets' `scheduler_config.json` holds."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.02,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+
+
+class TextToNoise(nn.Module):
+    """Text encoder and UNet as one trainable model."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        tokenizer = load_tokenizer(settings.work_dir / "tokenizer")
+        self.text_encoder = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=settings.text_width,
+                intermediate_size=4 * settings.text_width,
+                num_hidden_layers=settings.text_layers,
+                num_attention_heads=settings.text_width // 32,
+                max_position_embeddings=MAX_TOKENS,
+                projection_dim=settings.text_width,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+        blocks = len(settings.unet_channels)
+        self.unet = UNet2DConditionModel(
+            sample_size=settings.latent_px,
+            in_channels=LATENT_CHANNELS,
+            out_channels=LATENT_CHANNELS,
+            down_block_types=("CrossAttnDownBlock2D",) * blocks,
+            up_block_types=("CrossAttnUpBlock2D",) * blocks,
+            block_out_channels=settings.unet_channels,
+            layers_per_block=1,
+            cross_attention_dim=settings.text_width,
+            attention_head_dim=8,
+            norm_num_groups=16,
+        )
+
+    def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """Predicted velocity [N, 4, h, w] of noisy latents, timesteps [N] and token ids [N, length]."""
+        states = self.text_encoder(input_ids=tokens).last_hidden_state
+        return self.unet(noisy, timesteps, states).sample
+
+
+class BatchSource:
+    """Random batches of an encoded data set; what a step sees depends on the seed and the step alone."""
+
+    def __init__(self, settings: Settings, dataset: LatentDataset, empty_share: float = EMPTY_SHARE) -> None:
+        self.settings = settings
+        self.empty_share = empty_share
+        self.dataset = dataset
+        self.scheduler = new_scheduler()
+        tokenizer = load_tokenizer(settings.work_dir / "tokenizer")
+        self.start_id, self.end_id = cast(int, tokenizer.bos_token_id), cast(int, tokenizer.eos_token_id)
+
+    def draw(
+        self, step: int, count: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Noisy latents, timesteps, token ids, target velocities, and the indices of the scenes."""
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + step)
+        data = self.dataset
+        index = torch.randint(len(data.mean), (count,), generator=generator)
+        mean, std = data.mean[index].float(), data.std[index].float()
+        latents = (mean + std * torch.randn(mean.shape, generator=generator)) * data.scaling_factor
+        noise = torch.randn(mean.shape, generator=generator)
+        strata = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+        timesteps = (strata * 1000).long().clamp(max=999)
+        noisy = self.scheduler.add_noise(latents, noise, cast(torch.IntTensor, timesteps))
+        target = self.scheduler.get_velocity(latents, noise, cast(torch.IntTensor, timesteps))
+        return noisy, timesteps, self._tokens(index, generator), target, index
+
+    def _tokens(self, index: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        count = len(index)
+        which = torch.randint(self.dataset.tokens.shape[1], (count,), generator=generator)
+        tokens = self.dataset.tokens[index, which].long()
+        empty = torch.rand(count, generator=generator) < self.empty_share
+        tokens[empty] = self.end_id
+        tokens[empty, 0] = self.start_id
+        if float(torch.rand((), generator=generator)) >= LONG_SHARE:
+            return tokens[:, :SHORT_TOKENS]
+        return nn.functional.pad(tokens, (0, MAX_TOKENS - tokens.shape[1]), value=self.end_id)
+
+
+def load_model(settings: Settings, name: str = "unet.pt", averaged: bool = True) -> TextToNoise:
+    """The trained model of the stage `unet`, for inference; with averaged weights unless told otherwise."""
+    model = TextToNoise(settings)
+    model.load_state_dict(require_checkpoint(settings.work_dir / name)["ema" if averaged else "model"])
+    return model.to(settings.device).eval().requires_grad_(False)
+
+
+def train_unet(settings: Settings) -> Path:
+    """Train or resume; returns the checkpoint, whose `ema` entry is the averaged state to ship."""
+    path = settings.work_dir / "unet.pt"
+    schedule = settings.unet
+    torch.manual_seed(settings.seed)
+    source = BatchSource(settings, load_dataset(settings))
+    model = TextToNoise(settings).to(settings.device, memory_format=torch.channels_last)
+    averaged = copy.deepcopy(model).requires_grad_(False)
+    optimizer = Optimizers(model, schedule.learning_rate, ends=("conv_in", "conv_out", "embedding"))
+    step = 0
+    if (state := load_checkpoint(path)) is not None:
+        model.load_state_dict(state["model"])
+        averaged.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = int(state["step"])
+    forward = torch.compile(model, dynamic=False, disable=not settings.compile)
+    smooth, started = 0.0, time.monotonic()
+    while step < schedule.steps:
+        noisy, timesteps, tokens, target, _ = (part.to(settings.device) for part in source.draw(step, schedule.batch))
+        with torch.autocast(settings.device, torch.bfloat16):
+            predicted = forward(noisy.contiguous(memory_format=torch.channels_last), timesteps, tokens)
+        loss = (predicted.float() - target).square().mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step(schedule.rate(step))
+        step += 1
+        update_average(averaged, model, min(EMA_DECAY, step / (step + 10)))
+        smooth += (0.01 if smooth else 1.0) * (float(loss.detach()) - smooth)
+        if step % 100 == 0:
+            logger.info("unet step %d: loss %.4f (%.0f s)", step, smooth, time.monotonic() - started)
+        if step % SAVE_EVERY == 0 or step == schedule.steps:
+            parts = {"model": model.state_dict(), "ema": averaged.state_dict(), "optimizer": optimizer.state_dict()}
+            save_checkpoint(path, {"step": step, **parts})
+        if step == schedule.steps - schedule.decay_steps:
+            shutil.copy(path, path.with_name("unet-stable.pt"))
+    return path
+
+
+@torch.no_grad()
+def update_average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the exponential moving average of the weights one step towards the model."""
+    torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1.0 - decay)
