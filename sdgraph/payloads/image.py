@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sdgraph.core.porttype import PortType
 from sdgraph.payloads.arrays import ArrayCodec, frozen_array, require_shape
+from sdgraph.payloads.picture_files import write_pictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,4 +58,5 @@ IMAGE = PortType(
     "#3fa7d6",
     ArrayCodec(Image, "pixels"),
     size_bytes=lambda image: image.pixels.nbytes,
+    write=lambda image, stem, texts: write_pictures(image.to_uint8(), stem, texts),
 )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sdgraph.core.porttype import PortType
 from sdgraph.payloads.arrays import ArrayCodec, frozen_array, require_shape
+from sdgraph.payloads.picture_files import write_pictures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +25,10 @@ class Mask:
     def __post_init__(self) -> None:
         require_shape("mask", self.values, channels=1)
         object.__setattr__(self, "values", frozen_array(self.values))
+
+    def to_uint8(self) -> NDArray[np.uint8]:
+        """[B, H, W] in 0..255, rounded to nearest; values outside 0..1 are clipped."""
+        return (np.clip(self.values[:, 0], 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
     @property
     def batch(self) -> int:
@@ -46,4 +51,5 @@ MASK = PortType(
     "#8d99ae",
     ArrayCodec(Mask, "values"),
     size_bytes=lambda mask: mask.values.nbytes,
+    write=lambda mask, stem, texts: write_pictures(mask.to_uint8(), stem, texts),
 )

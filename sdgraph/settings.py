@@ -1,0 +1,117 @@
+"""Settings: every one is a field here, an environment variable SDGRAPH_..., and a line of docs/guide/settings.md.
+
+`python -m sdgraph.settings` prints that page. Settings change where things are kept and how fast a run is; what changes
+the picture stands in the workflow.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_cache_path
+from pydantic import ByteSize, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sdgraph.errors import SettingsError
+
+_PREFIX = "SDGRAPH_"
+_DEVICE = r"auto|cpu|mps|cuda(:\d{1,3})?"
+
+
+class Settings(BaseSettings):
+    """The settings of this process, read from the environment when made."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    home: Path | None = Field(
+        None,
+        description="Folder of everything that sdgraph keeps for itself: results, digests of model files, synthetic "
+        "models. Without it that is the user's cache folder of the platform.",
+    )
+    cache: Literal["off"] | Path | None = Field(
+        None,
+        description="Folder of the result store, or `off` to keep nothing. Without it that is `results` in the home "
+        "folder. The option `--cache` goes before it.",
+    )
+    memory_budget_bytes: ByteSize = Field(
+        ByteSize(2 * 2**30), description="Memory for results during a run; the ones worth least are let go first."
+    )
+    disk_budget_bytes: ByteSize = Field(
+        ByteSize(20 * 10**9), description="What `sdgraph cache gc` leaves in the result store without `--budget`."
+    )
+    models_budget_bytes: ByteSize | None = Field(
+        None, description="Memory for model weights that wait for their next use. Without it there is no limit."
+    )
+    device: str = Field(
+        "auto",
+        pattern=rf"^({_DEVICE})$",
+        description="Where models run: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest one that is there. "
+        "The option `--device` goes before it.",
+    )
+    cpu_threads: int | None = Field(
+        None, ge=1, le=1024, description="Nodes that compute on the processor at once. Without it one for each core."
+    )
+    max_nodes: int = Field(50_000, ge=1, description="Nodes that a workflow may have, subgraphs unfolded.")
+    debug: bool = Field(False, description="Show the traceback of an error in sdgraph itself.")
+
+    @cached_property
+    def home_folder(self) -> Path:
+        """The home folder; it may not exist yet."""
+        return self.home.expanduser() if self.home else user_cache_path("sdgraph")
+
+    @property
+    def results_folder(self) -> Path | None:
+        """The folder of the result store; None when nothing is to be kept."""
+        if self.cache == "off":
+            return None
+        return self.cache.expanduser() if self.cache else self.home_folder / "results"
+
+
+def read_settings(**overrides: object) -> Settings:
+    """The settings from the environment; overrides that are None count as not given. Raises SettingsError."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        name = str(found["loc"][0])
+        option = f"--{name}" if name in given else _PREFIX + name.upper()
+        raise SettingsError(
+            "setting-invalid",
+            f"{option} can't be {str(found['input'])!r}: {found['msg'][:1].lower()}{found['msg'][1:]}.",
+            Settings.model_fields[name].description,
+        ) from None
+
+
+def debugging() -> bool:
+    """Whether SDGRAPH_DEBUG is set, also when some other setting is wrong."""
+    return os.environ.get(_PREFIX + "DEBUG", "").lower() in ("1", "true", "yes", "on", "t", "y")
+
+
+def settings_page() -> str:
+    """The page docs/guide/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Settings change where things are kept and how fast a run is, never the picture. Each is an environment",
+        "variable. Sizes are bytes or text such as `500MB` or `20GiB`. This page is made by",
+        "`python -m sdgraph.settings`.",
+        "",
+        "| Variable | Without it | Meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        shown = "" if field.default is None else f"`{_shown(field.default)}`"
+        lines.append(f"| `{_PREFIX}{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, ByteSize):
+        return value.human_readable(decimal=value % 10**9 == 0)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+if __name__ == "__main__":
+    print(settings_page(), end="")
