@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPED := $(VENV)/.typed
-SOURCES := $(shell find sdgraph nodes tests benchmarks training -name '*.py' 2>/dev/null)
+SOURCES := $(shell find sdgraph nodes tests tools benchmarks training -name '*.py' 2>/dev/null)
 
 # Build requirements are pinned too, and no tool reports newer versions of itself.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -64,6 +64,17 @@ layers: $(INSTALLED)
 
 tests: $(INSTALLED)
 	$(BIN)/pytest
+
+docs: $(INSTALLED)
+	$(BIN)/python -m tools.node_pages
+	$(BIN)/python -m sdgraph.settings >docs/guide/settings.md
+
+pictures: $(INSTALLED)
+	$(BIN)/python -m tools.pictures
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.engine_overhead
+	$(BIN)/python -m benchmarks.adherence
 
 train-shapes: $(INSTALLED)
 	$(BIN)/python -m training.shapes
