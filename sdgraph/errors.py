@@ -38,7 +38,7 @@ class Problem:
         where = self.node and (f"{self.node}.{self.port}" if self.port else self.node)
         place = f"`{where}`: " if where and f"`{where}`" not in self.message else ""
         hint = f" {self.hint}" if self.hint else ""
-        return f"{place}{self.message}{hint} [{self.code}]"
+        return _printable(f"{place}{self.message}{hint} [{self.code}]")
 
     def to_json(self) -> dict[str, str]:
         """The problem as a JSON object; absent parts are left out."""
@@ -125,6 +125,11 @@ class RunCancelled(SdgraphError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (RunCancelled, (self.problem.message,))
+
+
+def _printable(text: str) -> str:
+    # Names from a file may hold control characters, which must not reach a terminal.
+    return text if text.isprintable() else "".join(part if part.isprintable() else repr(part)[1:-1] for part in text)
 
 
 def _rebuild(kind: type[SdgraphError], problem: Problem) -> SdgraphError:

@@ -156,10 +156,10 @@ def shipped_schema() -> str:
 
 
 def _read(path: Path) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
+        raise OSError(None, "it is no regular file")
     with path.open("rb") as file:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(None, "it is no regular file")
         start = file.read(len(PNG_SIGNATURE))
         limit = MAX_PICTURE_BYTES if start == PNG_SIGNATURE else MAX_FILE_BYTES
         if status.st_size > limit:

@@ -50,7 +50,13 @@ def _take_known(node: GraphNode, known: dict[PortRef, Any], problems: list[Probl
     for port, ref in list(node.links.items()):
         if ref in known:
             del node.links[port]
-            node.values[port] = input_value(node.id, node.spec.inputs[port], known[ref], problems)
+            found = node.spec.inputs[port]
+            if known[ref] is None and not found.is_value and not found.optional:
+                message = f"The port needs a {found.type_name}, but `{ref}` gives nothing."
+                hint = f"Connect the inputs that `{ref.node}` hands on."
+                problems.append(Problem("input-missing", message, hint, node.id, port))
+            else:
+                node.values[port] = input_value(node.id, found, known[ref], problems)
 
 
 def _prune(node: GraphNode, problems: list[Problem]) -> None:

@@ -83,6 +83,7 @@ def find_cycles(
             name = next(source for source in sources_of(nodes[name]) if source in waiting)
         if name in trail:
             walk = list(trail)
-            cycles.append(walk[walk.index(name) :][::-1])
+            first, *others = walk[walk.index(name) :]
+            cycles.append([first, *reversed(others)])
         seen.update(trail)
     return cycles

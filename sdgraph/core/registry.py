@@ -8,7 +8,8 @@ from typing import Any
 
 from sdgraph.core.pack import NodePack
 from sdgraph.core.porttype import VALUE_NAMES, PortType
-from sdgraph.core.spec import NodeSpec, build_spec
+from sdgraph.core.spec import NodeSpec
+from sdgraph.core.specbuild import build_spec
 from sdgraph.errors import Problem, RegistryError
 
 ENTRY_POINT_GROUP = "sdgraph.packs"

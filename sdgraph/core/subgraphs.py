@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sdgraph.core.document import MAX_NODES, read_document
-from sdgraph.core.entries import GRAPH_PREFIX, GraphEntry, WorkflowDocument, parse_ref, targets_of
+from sdgraph.core.entries import GRAPH_PREFIX, GraphEntry, NodeEntry, WorkflowDocument, parse_ref, targets_of
 from sdgraph.core.port import PortRef
 from sdgraph.errors import Problem, WorkflowError
 
@@ -67,7 +67,10 @@ class Library:
             hint = "Save the workflow as a file next to it, or put the subgraph into the workflow."
             return (Problem("graph-file-unknown", f"{wanted!r} is looked for beside the workflow's file.", hint),)
         path = _resolved(scope.folder, wanted)
-        if path is None or not path.is_relative_to(self.root):
+        if path is None:
+            message = f"{wanted!r} can't be read: its name, or a symbolic link, leads nowhere."
+            return (Problem("workflow-unreadable", message, "Correct the file's name."),)
+        if not path.is_relative_to(self.root):
             hint = "Move it beside the workflow."
             return (Problem("graph-file-outside", f"{wanted!r} lies outside the workflow's folder.", hint),)
         if path not in self._files:
@@ -79,13 +82,21 @@ class Library:
 
     def input_leaf(self, graph: GraphEntry, scope: Scope, name: str) -> Leaf | None:
         """The first real port that the graph's input `name` feeds, through any levels of subgraphs."""
+        path = list(self.input_path(graph, scope, name))
+        return Leaf(path[-1][0].type, path[-1][1]) if path and not path[-1][0].type.startswith(GRAPH_PREFIX) else None
+
+    def input_path(self, graph: GraphEntry, scope: Scope, name: str) -> Iterator[tuple[NodeEntry, str]]:
+        """The nodes and ports that the graph's input `name` feeds first, from the outermost inwards."""
         for _ in range(MAX_LEVELS):
-            targets = targets_of(graph.inputs.get(name, []))
-            found = self._step(graph, scope, targets[0]) if targets else None
+            ref = next(iter(targets_of(graph.inputs.get(name, []))), None)
+            entry = graph.nodes.get(ref.node) if ref else None
+            if ref is None or entry is None:
+                return
+            yield entry, ref.port
+            found = self._step(graph, scope, ref)
             if not isinstance(found, tuple):
-                return found
+                return
             graph, scope, name = found
-        return None
 
     def output_leaf(self, graph: GraphEntry, scope: Scope, name: str) -> Leaf | None:
         """The real port that makes the graph's output `name`, through any levels of subgraphs."""

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import PydanticSchemaGenerationError
-from pydantic_core import PydanticSerializationError
-
 from sdgraph.core.document import NODE_ID, SCHEMA, GraphEntry, NodeEntry, WorkflowDocument
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import Link, PortRef
-from sdgraph.core.spec import NodeSpec, build_spec
+from sdgraph.core.spec import NodeSpec
+from sdgraph.core.specbuild import build_spec
 from sdgraph.errors import Problem, WorkflowError
 
 O_co = TypeVar("O_co", bound=Outputs, covariant=True)
@@ -160,11 +158,11 @@ def _entry(id: str, node: Node[Any], label: str | None, mode: Mode | None) -> No
     values, links = split_inputs(node)
     given: dict[str, Any] = {}
     for name, value in values.items():
-        if spec.inputs[name].is_default(value):
+        if name not in node.model_fields_set or spec.inputs[name].is_default(value):
             continue
         try:
             given[name] = spec.inputs[name].to_json(value)
-        except (PydanticSchemaGenerationError, PydanticSerializationError):
+        except TypeError:
             raise WorkflowError(
                 [
                     Problem(
