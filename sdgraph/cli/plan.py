@@ -1,0 +1,84 @@
+"""`sdgraph plan`: what a run would do, and why, without doing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sdgraph.cli.loading import Loaded, load
+from sdgraph.cli.options import cache_option, file_argument, input_options, json_option
+from sdgraph.cli.stores import open_shelf
+from sdgraph.cli.streams import out, out_json, show_problems, table
+from sdgraph.core.graph import GraphNode
+from sdgraph.core.registry import Registry
+from sdgraph.engine.plan import Action, Plan, Step, make_plan
+from sdgraph.settings import read_settings
+
+_WORDS = {Action.RUN: "run", Action.HIT: "hit", Action.COVERED: "hit", Action.MAYBE: "maybe", Action.UNUSED: "unused"}
+
+
+@click.command
+@file_argument
+@input_options
+@click.option("--only", metavar="OUTPUT", multiple=True, help="Plan only this output, and what it needs.")
+@cache_option
+@json_option
+def plan(
+    file: str,
+    given: tuple[str, ...],
+    inputs_file: str | None,
+    only: tuple[str, ...],
+    cache: str | None,
+    as_json: bool,
+) -> int:
+    """Show which nodes would run, which are hits, and the reason for each.
+
+    FILE is a workflow (JSON, or a PNG that sdgraph wrote), or - for standard input.
+    """
+    settings = read_settings(cache=cache)
+    registry = Registry.installed()
+    loaded = load(file, given, inputs_file, registry, settings)
+    show_problems(loaded.warnings)
+    with open_shelf(settings, registry) as shelf:
+        before = shelf.journal.read(loaded.name) if shelf.journal else None
+        made = make_plan(loaded.graph, shelf.store, outputs=only or None, before=before)
+    if as_json:
+        out_json(_as_json(made, loaded))
+    else:
+        rows = [(name, row["action"], row["store"] or "", row["reason"]) for name, row in _rows(made).items()]
+        out(table(rows, ("node", "plan", "where", "reason")))
+        out(_summary(made))
+    return 0
+
+
+def _rows(made: Plan) -> dict[str, dict[str, Any]]:
+    return {node.id: _row(node, step) for node, step in made.by_node()}
+
+
+def _row(node: GraphNode, step: Step) -> dict[str, Any]:
+    action, code, reason = _WORDS[step.action], step.reason.code, step.reason.text
+    if step.action is Action.RUN and step.node is not node:
+        action, code, reason = "hit", "same-as", f"the same as {step.node.id}"
+    return {"action": action, "code": code, "reason": reason, "store": step.tier, "key": step.key.hex()}
+
+
+def _counts(made: Plan) -> dict[str, int]:
+    actions = [row["action"] for row in _rows(made).values()]
+    return {word: actions.count(word) for word in ("run", "hit", "maybe", "unused")}
+
+
+def _summary(made: Plan) -> str:
+    counts, total = _counts(made), len(made.step_of)
+    text = f"{counts['run']} of {total} nodes will run, {counts['hit']} are hits"
+    more = [f"{counts[word]} {said}" for word, said in (("maybe", "may run"), ("unused", "unused")) if counts[word]]
+    return ", ".join([text, *more])
+
+
+def _as_json(made: Plan, loaded: Loaded) -> dict[str, Any]:
+    return {
+        "workflow": loaded.name,
+        "nodes": _rows(made),
+        **_counts(made),
+        "problems": [problem.to_json() for problem in loaded.warnings],
+    }

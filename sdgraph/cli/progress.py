@@ -1,0 +1,58 @@
+"""What is shown while a run goes on: bars on a terminal, one line for each node otherwise."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from sdgraph.cli.streams import err
+from sdgraph.engine.events import Listener, RunEvent
+from sdgraph.engine.plan import Action, Plan
+from sdgraph.errors import Problem
+
+
+@contextmanager
+def progress(plan: Plan) -> Generator[Listener]:
+    """A listener that shows the run on stderr."""
+    if plan.count(Action.RUN) and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from sdgraph.cli.bars import Bars  # rich is slow to import
+
+        with Bars(plan) as bars:
+            yield bars.listen
+    else:
+        yield Lines(plan).listen
+
+
+class Lines:
+    """One line for each node that ran, hit or failed."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._lock = threading.Lock()
+
+    def listen(self, event: RunEvent) -> None:
+        """Show an event; called from the threads of the run."""
+        if (line := line_of(event, self._plan)) is not None:
+            with self._lock:
+                err(line)
+
+
+def line_of(event: RunEvent, plan: Plan) -> str | None:
+    """The line for an event, if it deserves one."""
+    match event.type:
+        case "node_cached":
+            return f"hit   {event.node}  ({_reason(event, plan)})"
+        case "node_finished":
+            return f"ran   {event.node}  {event.data['elapsed_s']:.2f} s  ({_reason(event, plan)})"
+        case "node_failed" | "warning":
+            problem = Problem(**event.data["problem"])
+            return f"{problem.severity}: {problem}"
+        case _:
+            return None
+
+
+def _reason(event: RunEvent, plan: Plan) -> str:
+    return plan.step_of[event.node or ""].reason.text
