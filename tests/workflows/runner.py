@@ -1,0 +1,84 @@
+"""Runs the shipped workflows in process, on a tiny model with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sdgraph_nodes.pack import PACK
+
+from sdgraph.core.build import build_graph
+from sdgraph.core.document import WorkflowDocument, load_document, read_document, to_data
+from sdgraph.core.registry import Registry
+from sdgraph.engine.executor import Executor
+from sdgraph.engine.plan import make_plan
+from sdgraph.engine.report import RunReport
+from sdgraph.engine.stores.base import Payloads, ResultStore
+from sdgraph.engine.stores.memory import MemoryStore
+
+FOLDER = Path(__file__).parent.parent.parent / "workflows"
+NAMES = (
+    "txt2img",
+    "img2img",
+    "staged_dynamic_cfg",
+    "controlnet_canny",
+    "tile_upscale",
+    "shared_conditioning",
+    "multistage",
+)
+TINY = "synthetic:sd15-tiny"
+
+
+@cache
+def registry() -> Registry:
+    """The built-in pack."""
+    return Registry([PACK])
+
+
+@cache
+def _services() -> Any:
+    from sdgraph.engine.context import Services
+
+    return Services(registry().services)  # one model pool for all tests
+
+
+def shipped(name: str) -> WorkflowDocument:
+    """A workflow as it ships."""
+    return read_document(FOLDER / f"{name}.json")
+
+
+def tiny(name: str) -> WorkflowDocument:
+    """A shipped workflow on the tiny model, with fewer steps."""
+    data = to_data(shipped(name))
+    for graph in (data, *data.get("graphs", {}).values()):
+        for node in graph["nodes"].values():
+            if node["type"] == "sd.load_checkpoint":
+                node["values"] = {"source": TINY}
+            elif node["type"] == "control.load":
+                node["values"] = {"source": f"{TINY}/controlnet_canny"}
+            elif node["type"] in ("sd.sampler", "image.tile_upscale"):
+                node["values"]["steps"] = 4
+            for stage in node.get("values", {}).get("stages", ()):
+                stage["steps"] = 2
+    return load_document(data)
+
+
+class Session:
+    """Runs documents against one store, as one user would."""
+
+    def __init__(self, store: ResultStore | None = None) -> None:
+        payloads = Payloads(registry().port_types)
+        self.store = store or MemoryStore(payloads)
+        self.executor = Executor(registry(), self.store, services=_services())
+
+    def run(self, document: WorkflowDocument, inputs: Mapping[str, Any] | None = None, **options: Any) -> RunReport:
+        """Run to the end; problems are in the report."""
+        graph = build_graph(document, registry(), inputs)
+        return self.executor.run(make_plan(graph, self.store), **options)
+
+
+def ran(report: RunReport) -> set[str]:
+    """Ids of the nodes that ran."""
+    return {name for name, node in report.nodes.items() if node.status == "ran"}

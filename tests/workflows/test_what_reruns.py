@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sdgraph.core.document import WorkflowDocument, load_document, to_data
+from tests.workflows.runner import NAMES, Session, ran, tiny
+
+
+def edited(document: WorkflowDocument, node: str, port: str, value: Any) -> WorkflowDocument:
+    data = to_data(document)
+    data["nodes"][node].setdefault("values", {})[port] = value
+    return load_document(data)
+
+
+def with_stage(document: WorkflowDocument, number: int, **fields: Any) -> WorkflowDocument:
+    stages = [dict(stage) for stage in document.nodes["sample"].values["stages"]]
+    stages[number - 1].update(fields)
+    return edited(document, "sample", "stages", stages)
+
+
+CONSTANT = {"kind": "constant", "scale": 3.25}
+
+
+def test_editing_stage_two_reruns_exactly_stage_two_and_what_follows() -> None:
+    session, document = Session(), tiny("staged_dynamic_cfg")
+    session.run(document)
+    report = session.run(with_stage(document, 2, guidance=CONSTANT))
+    assert ran(report) == {"sample/stage2", "sample/stage3", "sample/finish", "image", "save"}
+
+
+def test_editing_the_last_stage_leaves_the_others() -> None:
+    session, document = Session(), tiny("staged_dynamic_cfg")
+    session.run(document)
+    report = session.run(with_stage(document, 3, solver="heun"))
+    assert ran(report) == {"sample/stage3", "sample/finish", "image", "save"}
+
+
+def test_a_longer_second_stage_leaves_the_first_one_when_the_stages_have_ranges_of_their_own() -> None:
+    session = Session()
+    document = with_stage(with_stage(tiny("staged_dynamic_cfg"), 1, sigma_end=3.0), 2, sigma_end=0.8)
+    session.run(document)
+    report = session.run(with_stage(document, 2, steps=5))
+    assert ran(report) == {"sample/stage2", "sample/stage3", "sample/finish", "image", "save"}
+
+
+def test_editing_the_second_stage_leaves_the_first_one_also_under_an_exposed_guidance() -> None:
+    session, document = Session(), edited(tiny("staged_dynamic_cfg"), "sample", "guidance", 5.0)
+    session.run(document)
+    report = session.run(with_stage(document, 2, guidance=CONSTANT))
+    assert "sample/stage1" not in ran(report)
+    assert "sample/stage2" in ran(report)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_changing_the_seed_encodes_no_text_and_prepares_no_control(name: str) -> None:
+    session, document = Session(), tiny(name)
+    session.run(document)
+    report = session.run(document, {"seed": 77})
+    kept = {"sd", "positive", "negative", "picture", "resized", "edges", "net", "control", "encoded", "start"}
+    assert ran(report)
+    assert not ran(report) & kept
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_changing_only_the_file_name_runs_nothing(name: str) -> None:
+    session, document = Session(), tiny(name)
+    session.run(document)
+    assert ran(session.run(edited(document, "save", "filename", "another"))) == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_moving_and_reordering_nodes_runs_nothing(name: str) -> None:
+    session, document = Session(), tiny(name)
+    session.run(document)
+    data = to_data(document)
+    data["nodes"] = dict(reversed(data["nodes"].items()))
+    data["view"] = {node: [0, 0] for node in data["nodes"]}
+    assert ran(session.run(load_document(data))) == set()
+
+
+def test_changing_the_negative_prompt_runs_nothing_when_the_guidance_is_one() -> None:
+    session, document = Session(), tiny("txt2img")
+    session.run(document, {"guidance": 1.0})
+    report = session.run(document, {"guidance": 1.0, "negative": "something else"})
+    assert ran(report) == set()
+
+
+def test_the_same_picture_in_another_file_is_the_same_input(tmp_path: Any) -> None:
+    from importlib.resources import files
+
+    copy = tmp_path / "copy.png"
+    copy.write_bytes((files("sdgraph_nodes") / "pictures" / "circle.png").read_bytes())
+    session, document = Session(), tiny("img2img")
+    session.run(document)
+    assert ran(session.run(document, {"image": str(copy)})) == set()
+
+
+def test_two_samplers_share_one_text_encode_and_one_control() -> None:
+    report = Session().run(tiny("shared_conditioning"))
+    assert {"positive", "negative", "control", "sample_a/stage1", "sample_b/stage1"} <= ran(report)
+    assert sum(node.type == "sd.encode_text" for node in tiny("shared_conditioning").nodes.values()) == 2
+
+
+def test_two_workflows_share_what_they_have_in_common() -> None:
+    session = Session()
+    prompt = {"prompt": "a ring", "negative": "a star"}
+    session.run(tiny("txt2img"), prompt)
+    report = session.run(tiny("img2img"), prompt)
+    assert not ran(report) & {"sd", "positive", "negative"}
