@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from sdgraph.diffusion.schedule import NoiseSchedule
 
+ROUNDING_TIMESTEPS = 0.6
+"""Schedules round to whole timesteps; a step within this distance of `start` or `end` counts as being there."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Branch:
@@ -69,7 +72,7 @@ class UNetNetwork:
         down: list[Tensor] = []
         mid: Tensor | None = None
         for entry in self._branches:
-            if not is_active(entry.branch, progress, 0.5 / self.schedule.count):
+            if not is_active(entry.branch, progress, ROUNDING_TIMESTEPS / self.schedule.count):
                 continue
             self.control_forwards += 1
             more_down, more_mid = entry.net(
@@ -132,10 +135,7 @@ def open_network(
 
 
 def is_active(branch: ControlBranch, progress: float, tolerance: float = 0.0) -> bool:
-    """Whether a branch acts at a step: from `start` on, before `end`, and to the very end with an end of 1.
-
-    `tolerance` makes up for schedules that round to whole timesteps.
-    """
+    """Whether a branch acts at a step: from `start` on, before `end`, and to the very end with an end of 1."""
     return branch.start <= progress + tolerance and (branch.end >= 1 or progress + tolerance < branch.end)
 
 

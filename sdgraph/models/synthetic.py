@@ -128,9 +128,11 @@ def _build(recipe: _Recipe, root: Path) -> None:
     )
     unet = UNet2DConditionModel(**recipe.unet)
     control = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=recipe.control_channels)
-    _randomise_zeros(control)
+    _train_a_little(control)
+    encoder: Any = CLIPTextModel(text)
+    _shift_output(encoder.final_layer_norm)
     parts: dict[str, Any] = {
-        "text_encoder": CLIPTextModel(text),
+        "text_encoder": encoder,
         "unet": unet,
         "vae": AutoencoderKL(**recipe.vae),
         "vae_tiny": AutoencoderTiny(**recipe.tiny),
@@ -144,13 +146,22 @@ def _build(recipe: _Recipe, root: Path) -> None:
     _write_index(root)
 
 
-def _randomise_zeros(control: nn.Module) -> None:
-    """A new ControlNet's last layers are zero and it does nothing; a trained one's are not."""
+def _train_a_little(control: nn.Module) -> None:
+    """A new ControlNet's last layers are zero and it does nothing; a trained one acts, and looks at its picture."""
     import torch
 
-    for parameter in control.parameters():
-        if not parameter.any():
+    for name, parameter in control.named_parameters():
+        if name.startswith("controlnet_cond_embedding") and parameter.dim() == 4:
+            torch.nn.init.kaiming_normal_(parameter)
+        elif not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
+
+
+def _shift_output(norm: nn.Module) -> None:
+    """A new encoder's vectors have a mean of zero; a trained one's have not, and prompt weights rely on that."""
+    import torch
+
+    torch.nn.init.normal_(norm.get_parameter("bias"), mean=-0.1, std=0.1)
 
 
 def _write_index(root: Path) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from sdgraph.models.load import TextModel
 
+LEAST_MEAN = 0.05
+"""Below this share of the spread, the mean of an encoder's output is noise and says nothing about its size."""
+
 
 def encode_text(
     text: str,
@@ -26,9 +29,10 @@ def encode_text(
     """A prompt as vectors, float32 [1, chunks * length, D], each token's vector times its weight.
 
     `mean_per_prompt` then scales each chunk back to the mean that it had without weights, as A1111's "Original" does
-    for a whole batch; here it is done per prompt, so a picture does not depend on its neighbours. `clip_skip` leaves
-    out that many last layers (0: none; A1111 counts the same from 1). A prompt without weights and of one chunk gives
-    the same bits as diffusers' `encode_prompt`.
+    for a whole batch; here it is done per prompt, so a picture does not depend on its neighbours, and only for encoders
+    whose output has a mean (`LEAST_MEAN`; CLIP's has). `clip_skip` leaves out that many last layers (0: none; A1111
+    counts the same from 1). A prompt without weights and of one chunk gives the same bits as diffusers'
+    `encode_prompt`.
 
     Raises SamplingError [prompt-unsupported], [prompt-weight], [clip-skip].
     """
@@ -77,7 +81,9 @@ def _encode_chunk(chunk: Chunk, model: TextModel, normalize: Normalize, clip_ski
     if all(weight == 1 for weight in chunk.weights):
         return hidden
     weighted = hidden * torch.tensor(chunk.weights, device=device, dtype=hidden.dtype)[None, :, None]
-    return weighted * (hidden.mean() / weighted.mean()) if normalize == "mean_per_prompt" else weighted
+    if normalize == "none" or hidden.mean().abs() < LEAST_MEAN * hidden.std():
+        return weighted
+    return weighted * (hidden.mean() / weighted.mean())
 
 
 def _hidden(ids: Tensor, encoder: Any, clip_skip: int) -> Tensor:
