@@ -1,8 +1,9 @@
 """Cache keys: a Merkle hash over what a node is and what feeds it.
 
-The pre-image is: the key format's version; the node's type and version; its fingerprint, if it reads something from
-outside (one that must run every time returns a new fingerprint every time); and per input port either the value or the key and output name of what is linked. Node ids, labels, positions
-and ports that only matter for delivery never enter.
+The pre-image is: the key format's version; the node's type and version; per input port either the value or the key and
+output name of what is linked; and the node's fingerprint, if it reads something from outside (one that must run every
+time returns a new fingerprint every time). Node ids, labels, positions and ports that only matter for delivery never
+enter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Canonical bytes of plain values: equal values give equal bytes, distinct values distinct bytes.
 
-Every part is tagged with its type and its length, so `1`, `1.0`, `True` and `"1"` differ, and no concatenation of
-values can be mistaken for another one.
+Every part is tagged with its type and its length, so `1`, `1.0`, `True` and `"1"` differ (and `0.0` and `-0.0`, which
+a node can tell apart), and no concatenation of values can be mistaken for another one. A list equals the tuple of the
+same parts, because a file has only one of the two. Results already stored depend on this format: a change to it needs
+a new `KEY_FORMAT`.
 """
 
 from __future__ import annotations
@@ -63,9 +65,12 @@ def encode(value: Any) -> bytes:
 def _open(value: Any) -> tuple[bytes, list[Any]]:
     if isinstance(value, BaseModel):
         # The class name separates models that happen to have the same fields.
-        return _mapping(b"m", {**value.__dict__, "": type(value).__name__})
+        return _mapping(b"m", {**value.__dict__, **(value.__pydantic_extra__ or {}), "": type(value).__name__})
     if isinstance(value, enum.Enum):
         return b"e", [type(value).__name__, value.value]
+    for kind in (int, float, str, bytes):
+        if isinstance(value, kind):  # a number of another library, say
+            return _SCALARS[kind](value), []
     if isinstance(value, Mapping):
         return _mapping(b"d", value)
     if isinstance(value, (list, tuple)):

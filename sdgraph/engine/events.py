@@ -1,11 +1,16 @@
-"""What happens during a run, as small records. Listeners get them on the thread where they happen and must be quick."""
+"""What happens during a run, as small records."""
 
 from __future__ import annotations
 
-import itertools
+import logging
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+
+from sdgraph.errors import Problem
+
+_log = logging.getLogger("sdgraph.run")
 
 EventType = Literal[
     "run_queued",
@@ -41,15 +46,35 @@ Listener: TypeAlias = Callable[[RunEvent], None]
 
 
 class EventStream:
-    """Numbers the events of one run and hands them to its listeners."""
+    """Numbers the events of one run and hands them to its listeners, one at a time and in order.
+
+    A listener is called on the thread where the event happens, which waits for it: it must be quick. One that raises
+    is not called again, and is a problem of the run, not its end.
+    """
 
     def __init__(self, run_id: str, listeners: tuple[Listener, ...]) -> None:
         self.run_id = run_id
-        self.listeners = listeners
-        self._numbers = itertools.count(1)
+        self.problems: list[Problem] = []
+        self._listeners = list(listeners)
+        self._count = 0
+        self._lock = threading.RLock()
 
     def emit(self, type: EventType, node: str | None = None, **data: Any) -> None:
-        if self.listeners:
-            event = RunEvent(next(self._numbers), self.run_id, type, node, data)
-            for listener in self.listeners:
-                listener(event)
+        if not self._listeners:
+            return
+        with self._lock:
+            self._count += 1
+            event = RunEvent(self._count, self.run_id, type, node, data)
+            for listener in tuple(self._listeners):
+                try:
+                    listener(event)
+                except Exception as error:  # listeners are the caller's code
+                    self._dismiss(listener, error)
+
+    def _dismiss(self, listener: Listener, error: Exception) -> None:
+        self._listeners.remove(listener)
+        _log.error("a listener failed", exc_info=error)
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        message = f"A listener of the run's events failed and hears no more of it: {said}."
+        hint = "The results are not touched by it; report it to who wrote the listener."
+        self.problems.append(Problem("listener-failed", message, hint, severity="warning"))

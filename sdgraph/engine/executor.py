@@ -1,15 +1,12 @@
-"""Runs a plan: ready steps go to their lane, results to the store, and a failure stops only what depends on it.
-
-Steps are demanded from the targets upstream. A step that is planned as a hit is read when something needs it; if its
-entry turns out to be damaged, it is demanded like any other step and computed. The same mechanism runs the branch that
-a lazy node asks for.
-"""
+"""Runs a plan: ready steps go to their lane, results to the store, and a failure stops only what depends on it."""
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 
 from sdgraph.core.node import Lane
 from sdgraph.core.registry import Registry
@@ -21,6 +18,10 @@ from sdgraph.engine.plan import Plan
 from sdgraph.engine.report import RunReport
 from sdgraph.engine.run import Run
 from sdgraph.engine.stores.base import Payloads, ResultStore
+from sdgraph.errors import RunCancelled, SettingsError
+
+_TURN_CHECK_S = 0.1
+"""How often a node that waits for the device looks whether its run was cancelled."""
 
 
 class Executor:
@@ -36,13 +37,28 @@ class Executor:
         services: Services | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """Raises SettingsError when a lane is given no thread."""
         self.store = store
         self.device = device
         self.services = services or Services(registry.services)
         self.payloads = Payloads(registry.port_types)
         self.threads: dict[Lane, int] = {**default_threads(), **(threads or {})}
+        if min(self.threads.values()) < 1:
+            raise SettingsError("threads-invalid", f"Every lane needs a thread; asked for {dict(self.threads)}.")
         self.clock = clock
         self.costs = NodeCosts()
+        self._device_lock = threading.Lock()
+
+    @contextmanager
+    def device_turn(self, cancel: CancelToken) -> Generator[None]:
+        """The device for this thread alone, whatever the number of runs. Raises RunCancelled while waiting for it."""
+        while not self._device_lock.acquire(timeout=_TURN_CHECK_S):
+            if cancel.cancelled:
+                raise RunCancelled
+        try:
+            yield
+        finally:
+            self._device_lock.release()
 
     def run(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from sdgraph.core.graph import GraphNode
 from sdgraph.engine.cachekey import CacheKey
@@ -22,22 +23,33 @@ class Journal:
         self._folder = folder
 
     def read(self, workflow: str) -> dict[str, NodeRecord] | None:
-        """The records of the last run by node id, or None if there was none."""
+        """The records of the last run by node id, or None if there was none (or they were damaged)."""
         try:
             data = json.loads(self._path(workflow).read_bytes())
-            return {name: NodeRecord(**record) for name, record in data.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+            return {name: _record(record) for name, record in data.items()}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return None
 
     def write(self, workflow: str, nodes: Iterable[tuple[GraphNode, CacheKey]]) -> None:
         """Replace the records of a workflow; a folder that can't be written to is no error."""
-        records = {node.id: asdict(NodeRecord.of(node, key)) for node, key in nodes}
+        records = {node.id: NodeRecord.of(node, key).to_json() for node, key in nodes}
         path = self._path(workflow)
-        with suppress(OSError):
+        temporary = path.with_suffix(f".{uuid.uuid4().hex}")
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{os.getpid()}")
             temporary.write_text(json.dumps(records), "utf-8")
             os.replace(temporary, path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def _path(self, workflow: str) -> Path:
         return self._folder / f"{blake2b(workflow.encode(), digest_size=12).hexdigest()}.json"
+
+
+def _record(data: dict[str, Any]) -> NodeRecord:
+    record = NodeRecord(**data)
+    texts: list[object] = [record.type, record.key, *record.values.values(), *record.links.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a record holds something else than text")
+    return record

@@ -22,10 +22,28 @@ def default_threads() -> dict[Lane, int]:
     return {"device": 1, "cpu": max(os.cpu_count() or 1, 1), "io": 4}
 
 
+class _Lane(Generic[W]):
+    """One queue and those who serve it."""
+
+    def __init__(self, name: Lane, limit: int, lock: threading.Lock) -> None:
+        self.name = name
+        self.limit = limit
+        self.queue: deque[W] = deque()
+        self.waker = threading.Condition(lock)
+        self.threads = 0
+        self.idle = 0
+        self.quick: W | None = None
+        """The quick item at work; while there is one, its thread is left to take the quick items behind it too."""
+        self.suspect: W | None = None
+        """The quick item that was at work at the last `unstick`."""
+
+
 class Lanes(Generic[W]):
     """Runs work items on the threads of their lane, until closed. All methods need the shared lock to be held.
 
-    Quick items (`is_quick`) are left to one thread: handing them back and forth costs more than they do.
+    Items expected to be quick (`is_quick`) are left to one thread: handing them back and forth costs more than they
+    do. Whoever uses lanes calls `unstick` from time to time, so that an item that was expected to be quick and is not
+    holds nobody up.
     """
 
     def __init__(
@@ -36,65 +54,69 @@ class Lanes(Generic[W]):
         is_quick: Callable[[W], bool],
     ) -> None:
         self._lock = lock
-        self._limits = threads
         self._work = work
         self._is_quick = is_quick
-        self._quick: dict[Lane, int] = dict.fromkeys(threads, 0)
-        self._queues: dict[Lane, deque[W]] = {lane: deque() for lane in threads}
-        self._wakers = {lane: threading.Condition(lock) for lane in threads}
-        self._idle: dict[Lane, int] = dict.fromkeys(threads, 0)
+        self._lanes: dict[Lane, _Lane[W]] = {name: _Lane(name, limit, lock) for name, limit in threads.items()}
         self._threads: list[threading.Thread] = []
-        self._count: dict[Lane, int] = dict.fromkeys(threads, 0)
         self._closed = False
         self._here = threading.local()
 
-    def put(self, lane: Lane, item: W) -> None:
-        """Queue an item. A thread of the same lane takes it next itself, so nobody is woken for it."""
-        self._queues[lane].append(item)
-        if getattr(self._here, "lane", None) != lane:
-            self.wake(lane)
-
-    def wake(self, lane: Lane) -> None:
-        """Get one more thread to work on the lane's items, if there are any."""
-        if not self._queues[lane]:
+    def put(self, name: Lane, item: W) -> None:
+        """Queue an item; after `close` it is dropped. A thread of the same lane takes it next itself, so nobody is
+        woken for it."""
+        if self._closed:
             return
-        if self._idle[lane]:
-            self._wakers[lane].notify()
-        elif self._count[lane] < self._limits[lane]:
-            self._start(lane)
+        lane = self._lanes[name]
+        lane.queue.append(item)
+        if getattr(self._here, "lane", None) is not lane:
+            self._wake(lane)
+
+    def unstick(self) -> None:
+        """Let others work when an item has been at work since the last call that should have been quick."""
+        for lane in self._lanes.values():
+            if lane.quick is not None and lane.quick is lane.suspect:
+                lane.quick = None
+                self._wake(lane)
+            lane.suspect = lane.quick
 
     def close(self) -> list[threading.Thread]:
         """End the threads after the items that they are at; returns them for joining without the lock."""
         self._closed = True
-        for queue in self._queues.values():
-            queue.clear()
-        for waker in self._wakers.values():
-            waker.notify_all()
+        for lane in self._lanes.values():
+            lane.queue.clear()
+            lane.waker.notify_all()
         return self._threads
 
-    def _start(self, lane: Lane) -> None:
-        self._count[lane] += 1
-        name = f"sdgraph-{lane}-{self._count[lane]}"
-        thread = threading.Thread(target=self._serve, args=(lane,), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _wake(self, lane: _Lane[W]) -> None:
+        """Get one more thread to work on the lane's items, if there are any."""
+        if not lane.queue:
+            return
+        if lane.idle:
+            lane.waker.notify()
+        elif lane.threads < lane.limit:
+            lane.threads += 1
+            name = f"sdgraph-{lane.name}-{lane.threads}"
+            thread = threading.Thread(target=self._serve, args=(lane,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
-    def _serve(self, lane: Lane) -> None:
-        queue, waker = self._queues[lane], self._wakers[lane]
+    def _serve(self, lane: _Lane[W]) -> None:
         self._here.lane = lane
-        quick = False
+        item: W | None = None
         while True:
             with self._lock:
-                self._quick[lane] -= quick
-                while not queue or (self._quick[lane] and self._is_quick(queue[0])):
+                if lane.quick is item:
+                    lane.quick = None
+                item = None  # whoever waits here holds on to nothing
+                while not lane.queue or (lane.quick is not None and self._is_quick(lane.queue[0])):
                     if self._closed:
                         return
-                    self._idle[lane] += 1
-                    waker.wait()
-                    self._idle[lane] -= 1
-                item = queue.popleft()
-                quick = self._is_quick(item)
-                self._quick[lane] += quick
-                if not quick:
-                    self.wake(lane)
+                    lane.idle += 1
+                    lane.waker.wait()
+                    lane.idle -= 1
+                item = lane.queue.popleft()
+                if self._is_quick(item):
+                    lane.quick = item
+                else:
+                    self._wake(lane)
             self._work(item)

@@ -49,17 +49,27 @@ class Step:
 
 
 class Plan:
-    """Steps by key in topological order, and which step each node is."""
+    """Steps by key in topological order, and which step each node is. A plan serves one run."""
 
     def __init__(self, graph: Graph, targets: Mapping[str, PortRef]) -> None:
         self.graph = graph
         self.targets = targets
+        """The workflow outputs that are asked for."""
+        self.target_nodes: tuple[str, ...] = ()
+        """Nodes whose results are asked for: those behind the targets, and those that deliver files."""
         self.steps: dict[CacheKey, Step] = {}
         self.step_of: dict[str, Step] = {}
 
     def by_node(self) -> Iterator[tuple[GraphNode, Step]]:
         for name, step in self.step_of.items():
             yield self.graph.nodes[name], step
+
+    def reason(self, name: str) -> Reason:
+        """Why a node runs or need not; a node that shares another one's step says so."""
+        step = self.step_of[name]
+        if step.node.id != name and step.action in (Action.RUN, Action.MAYBE):
+            return Reason("same-as", f"the same as {step.node.id}")
+        return step.reason
 
     def count(self, action: Action) -> int:
         """How many nodes (not steps) have this action."""
@@ -79,12 +89,15 @@ def make_plan(
     """Plan the run of a graph.
 
     `outputs` names the workflow outputs wanted (default: all, and every node that delivers files); `before` holds the
-    records of the previous run, for the reasons. Raises WorkflowError when something that nodes read is missing.
+    records of the previous run, for the reasons. Raises WorkflowError with all problems when something that wanted
+    nodes read (a model, a picture) is missing.
     """
     plan = Plan(graph, _targets(graph, outputs))
     with gc_paused():
-        _compute_keys(plan)
+        problems = _compute_keys(plan)
         _mark_targets(plan, everything=outputs is None)
+        if problems:
+            _raise_if_wanted(plan, problems)
         _decide(plan, store)
         _explain(plan, before)
     return plan
@@ -107,32 +120,49 @@ def _targets(graph: Graph, outputs: Iterable[str] | None) -> dict[str, PortRef]:
     return {name: graph.outputs[name] for name in wanted if name in graph.outputs}
 
 
-def _compute_keys(plan: Plan) -> None:
+def _compute_keys(plan: Plan) -> dict[str, Problem]:
+    """Make the steps; returns what is wrong with nodes whose key can't be computed, by node id."""
     maker = KeyMaker()
     keys: dict[str, CacheKey] = {}
-    problems: list[Problem] = []
+    problems: dict[str, Problem] = {}
     for name, node in plan.graph.nodes.items():
         try:
             key = maker.key(node, keys)
         except SdgraphError as error:
-            problems.append(error.at(node.origin or name))
+            problems[name] = error.at(node.origin or name)
+            key = b"unreadable:" + name.encode()
+        except Exception as error:  # a node's `fingerprint` may fail in any way
+            said = f"{type(error).__name__}: {error}".rstrip(": ")
+            message = f"What {node.spec.type} reads from outside can't be identified: {said}."
+            hint = f"Report it to the pack {node.spec.pack!r}."
+            problems[name] = Problem("fingerprint-failed", message, hint, node.origin or name)
             key = b"unreadable:" + name.encode()
         keys[name] = key
         step = plan.steps.get(key)
         if step is None:
             step = plan.steps[key] = Step(node, key)
         plan.step_of[name] = step
-    if problems:
-        raise WorkflowError(problems)
+    return problems
+
+
+def _raise_if_wanted(plan: Plan, problems: Mapping[str, Problem]) -> None:
+    upstream = set(plan.target_nodes)
+    for name in reversed(plan.graph.nodes):
+        if name in upstream:
+            upstream.update(ref.node for ref in plan.graph.nodes[name].links.values())
+    wanted = [problem for name, problem in problems.items() if name in upstream]
+    if wanted:
+        raise WorkflowError(wanted)
 
 
 def _mark_targets(plan: Plan, *, everything: bool) -> None:
-    wanted = {ref.node for ref in plan.targets.values()}
+    wanted = dict.fromkeys(ref.node for ref in plan.targets.values())
     if everything:
-        wanted.update(name for name, node in plan.graph.nodes.items() if node.spec.has_deliver)
+        wanted.update((name, None) for name, node in plan.graph.nodes.items() if node.spec.has_deliver)
         if not wanted and not plan.graph.constants:
             read = {ref.node for node in plan.graph.nodes.values() for ref in node.links.values()}
-            wanted.update(name for name in plan.graph.nodes if name not in read)
+            wanted.update((name, None) for name in plan.graph.nodes if name not in read)
+    plan.target_nodes = tuple(wanted)
     for name in wanted:
         plan.step_of[name].target = True
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from hashlib import blake2b
 from typing import Any, Literal
 
 from sdgraph.core.graph import GraphNode
 from sdgraph.engine.cachekey import CacheKey
+
+_LINE_LENGTH = 80
 
 ReasonCode = Literal[
     "stored",
@@ -39,7 +43,7 @@ COVERED = Reason("covered", "everything after it is stored")
 FIRST_RUN = Reason("first-run", "not computed before")
 NEW_NODE = Reason("new-node", "new in this workflow")
 NOT_STORED = Reason(
-    "not-stored", "unchanged, but its result is not stored: it was evicted, or cheaper to compute than to keep"
+    "not-stored", "unchanged, but its result is not stored: never finished, evicted, or cheaper to compute than to keep"
 )
 NOT_CACHEABLE = Reason("not-cacheable", "made anew in every run; it costs next to nothing")
 UNDECIDED = Reason("undecided", "runs only if a choice made during the run needs it")
@@ -67,6 +71,15 @@ class NodeRecord:
             {name: str(ref) for name, ref in node.links.items()},
         )
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "type": self.type,
+            "version": self.version,
+            "key": self.key,
+            "values": self.values,
+            "links": self.links,
+        }
+
 
 def explain(node: GraphNode, key: CacheKey, before: NodeRecord | None, changed_nodes: dict[str, str | None]) -> Reason:
     """Why a node whose result is not stored must run, against its record of the previous run.
@@ -84,41 +97,31 @@ def explain(node: GraphNode, key: CacheKey, before: NodeRecord | None, changed_n
         return Reason("new-node", f"was {before.type}, is {now.type}")
     if before.version != now.version:
         return Reason("version-changed", f"{now.type} changed from version {before.version} to {now.version}")
-    changes = [
-        f"{name} changed {_arrow(before.values.get(name), value)}"
-        for name, value in now.values.items()
-        if before.values.get(name) != value and name not in before.links
-    ]
+    changes = [text for name, value in now.values.items() if (text := _change(name, value, before))]
     if changes:
         return Reason("value-changed", "; ".join(changes[:3]))
+    changed = [changed_nodes[ref.node] or ref.node for ref in node.links.values() if ref.node in changed_nodes]
     relinked = [name for name, ref in now.links.items() if before.links.get(name) != ref]
-    changed = {
-        ref.node: changed_nodes[ref.node] or ref.node for ref in node.links.values() if ref.node in changed_nodes
-    }
     if relinked and not changed:
         return Reason("input-changed", f"{relinked[0]} now comes from {now.links[relinked[0]]}")
     if changed:
-        return Reason("upstream-changed", f"{next(iter(changed.values()))} changed")
+        return Reason("upstream-changed", f"{changed[0]} changed")
     return Reason("content-changed", "what it reads from outside changed")
+
+
+def _change(name: str, value: str, before: NodeRecord) -> str | None:
+    old = before.values.get(name) or before.links.get(name)
+    if name in before.values and before.values[name] == value:
+        return None
+    return f"{name} changed from {old or 'nothing'} to {value or 'nothing'}"
 
 
 def show(value: Any) -> str:
     """A value as one short line, with a digest when it had to be cut so that different values look different."""
-    text = value if isinstance(value, str) else _plain(value)
-    if len(text) <= 80:
-        return text
-    from hashlib import blake2b
-
-    return f"{text[:60]}... ({blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()})"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_plain(part) for part in value) + "]"
-    return str(value)
-
-
-def _arrow(before: str | None, now: str) -> str:
-    return f"{before if before is not None else 'nothing'} -> {now}"
+    plain = value.value if isinstance(value, Enum) else value
+    text = plain if isinstance(plain, str) else repr(plain) if isinstance(plain, float) else str(plain)
+    line = text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")
+    if len(line) <= _LINE_LENGTH:
+        return line
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{line[:60]}... ({digest})"

@@ -35,6 +35,10 @@ class ResultStore(Protocol):
         """The result, or None when it is missing or damaged."""
         ...
 
+    def wants(self, result: Result, *, keep: bool = False) -> bool:
+        """Whether `save` would keep the result, as far as its cost and size tell. Quick."""
+        ...
+
     def save(self, key: CacheKey, result: Result, *, keep: bool = False) -> None:
         """Keep a result. With `keep` it is written even if computing it again would be cheaper than that."""
         ...
@@ -47,6 +51,10 @@ class ResultStore(Protocol):
         """What went wrong since the last call: damaged entries, a full disk."""
         ...
 
+    def close(self) -> None:
+        """Write what is pending and end; the store is not used after it. A second call does nothing."""
+        ...
+
 
 class NullStore:
     """Keeps nothing: every node runs."""
@@ -57,6 +65,9 @@ class NullStore:
     def load(self, key: CacheKey) -> Result | None:
         return None
 
+    def wants(self, result: Result, *, keep: bool = False) -> bool:
+        return False
+
     def save(self, key: CacheKey, result: Result, *, keep: bool = False) -> None:
         """Nothing is kept."""
 
@@ -65,6 +76,9 @@ class NullStore:
 
     def take_problems(self) -> list[Problem]:
         return []
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class Payloads:

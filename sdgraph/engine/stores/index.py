@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,13 +17,17 @@ from sdgraph.engine.cachekey import CacheKey
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     key BLOB PRIMARY KEY,
-    manifest TEXT NOT NULL,
+    manifest BLOB NOT NULL,
     digest BLOB NOT NULL,
     nbytes INTEGER NOT NULL,
     cost_s REAL NOT NULL,
     used_at REAL NOT NULL
 ) WITHOUT ROWID
 """
+_WAIT_S = 10.0
+"""How long to wait for another process that is writing."""
+_TOUCH_AFTER_S = 3600.0
+"""Use is noted at most this often: finding out what was not used for long needs no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class IndexRow:
     """One entry: the manifest is JSON text; `nbytes` counts its objects, `cost_s` what computing it took."""
 
     key: CacheKey
-    manifest: str
+    manifest: bytes
     nbytes: int
     cost_s: float
     used_at: float
@@ -44,24 +48,54 @@ class DamagedRow(ValueError):
 class Index:
     """The SQLite file in WAL mode: readers never wait, a killed writer leaves the last commit.
 
-    Raises sqlite3.Error.
+    A file that SQLite finds damaged is set aside, once, and the index starts anew; `on_damage` is told. A folder that
+    can't be written to is read (`writable` is False). Raises sqlite3.Error.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_damage: Callable[[str], None]) -> None:
         self.path = path
+        self.writable = True
+        self._on_damage = on_damage
         self._lock = threading.Lock()
-        self._connection = self._open()
+        try:
+            self._connection = self._open()
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            self._connection = self._open_anew(error)
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(_SCHEMA)
-        except sqlite3.Error:
-            connection.close()
-            raise
+            connection = _connect(self.path.absolute().as_uri(), _prepare)
+        except sqlite3.OperationalError as error:
+            if not is_code(error, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+                raise
+            if not self.path.exists():
+                raise
+            connection = self._open_read_only()
+            self.writable = False
+        self._inode = self.path.stat().st_ino
         return connection
+
+    def _open_read_only(self) -> sqlite3.Connection:
+        place = self.path.absolute().as_uri()
+        try:
+            return _connect(f"{place}?mode=ro", _try)
+        except sqlite3.OperationalError:  # without its helper files, which can't be made here
+            return _connect(f"{place}?immutable=1", _try)
+
+    def _open_anew(self, error: sqlite3.Error) -> sqlite3.Connection:
+        """Set the damaged file aside, unless another process has done so, and start with an empty one."""
+        aside = self.path.with_name(f"damaged-{self.path.name}")
+        try:
+            if self.path.stat().st_ino == getattr(self, "_inode", self.path.stat().st_ino):
+                os.replace(self.path, aside)
+                for suffix in ("-wal", "-shm"):
+                    self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        except OSError:
+            raise error from None
+        self._on_damage(f"{error}; kept as {aside}")
+        return self._open()
 
     def close(self) -> None:
         with self._lock:
@@ -69,37 +103,53 @@ class Index:
 
     def _fetch(self, statement: str, *arguments: Any) -> list[Any]:
         with self._lock:
-            return self._connection.execute(statement, arguments).fetchall()
+            try:
+                return self._connection.execute(statement, arguments).fetchall()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._connection.close()
+                self._connection = self._open_anew(error)
+                return self._connection.execute(statement, arguments).fetchall()
 
     def has(self, key: CacheKey) -> bool:
         return bool(self._fetch("SELECT 1 FROM entries WHERE key = ?", key))
 
-    def get(self, key: CacheKey) -> str | None:
-        """The manifest of a key. Raises DamagedRow."""
-        rows = self._fetch("SELECT manifest, digest FROM entries WHERE key = ?", key)
+    def get(self, key: CacheKey) -> IndexRow | None:
+        """The entry of a key. Raises DamagedRow."""
+        rows = self._fetch("SELECT manifest, digest, nbytes, cost_s, used_at FROM entries WHERE key = ?", key)
         if not rows:
             return None
-        manifest, digest = rows[0]
-        if not isinstance(manifest, str) or _digest(key, manifest) != digest:
+        manifest, digest, *numbers = rows[0]
+        if not isinstance(manifest, bytes) or _digest(key, manifest) != digest:
             raise DamagedRow("the manifest does not match its digest")
-        return manifest
+        return IndexRow(key, manifest, *numbers)
 
-    def put(self, key: CacheKey, manifest: str, nbytes: int, cost_s: float) -> None:
+    def put(self, key: CacheKey, manifest: bytes, nbytes: int, cost_s: float) -> None:
         row = (key, manifest, _digest(key, manifest), nbytes, cost_s, time.time())
         self._fetch("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", *row)
 
-    def touch(self, key: CacheKey) -> None:
-        """Note that an entry was used. A store that can't be written to is no reason to fail a hit."""
-        with suppress(sqlite3.OperationalError):
-            self._fetch("UPDATE entries SET used_at = ? WHERE key = ?", time.time(), key)
+    def touch(self, row: IndexRow) -> None:
+        """Note that an entry was used."""
+        now = time.time()
+        recently = isinstance(row.used_at, float) and now - row.used_at < _TOUCH_AFTER_S
+        if self.writable and not recently:
+            self._fetch("UPDATE entries SET used_at = ? WHERE key = ?", now, row.key)
 
     def remove(self, key: CacheKey) -> None:
         self._fetch("DELETE FROM entries WHERE key = ?", key)
 
-    def totals(self) -> tuple[int, int]:
-        """Number of entries and bytes of their objects (shared objects count for each entry)."""
-        count, nbytes = self._fetch("SELECT COUNT(*), COALESCE(SUM(nbytes), 0) FROM entries")[0]
-        return count, nbytes
+    def clear(self) -> int:
+        """Remove every entry; returns how many there were."""
+        count = self.count()
+        self._fetch("DELETE FROM entries")
+        return count
+
+    def count(self) -> int:
+        return self._fetch("SELECT COUNT(*) FROM entries")[0][0]
+
+    def all_keys(self) -> list[CacheKey]:
+        return [row[0] for row in self._fetch("SELECT key FROM entries")]
 
     def rows(self) -> Iterator[IndexRow]:
         """All entries, those least worth keeping first: least recompute cost per byte, then longest unused."""
@@ -108,5 +158,46 @@ class Index:
             yield IndexRow(*row)
 
 
-def _digest(key: CacheKey, manifest: str) -> bytes:
-    return blake2b(key + manifest.encode(), digest_size=16).digest()
+def is_code(error: sqlite3.Error, *codes: int) -> bool:
+    """Whether SQLite's primary result code is one of these."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in codes
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    # With statements that are right, an SQL error means that the schema or a value was damaged.
+    damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
+    return is_code(error, *damage) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+def _connect(uri: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+    connection.text_factory = bytes  # a damaged value may claim to be text
+    try:
+        prepare(connection)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:  # SQLite does not wait by itself when two processes do this at once
+            if not is_code(error, sqlite3.SQLITE_BUSY) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA cell_size_check=ON")
+    connection.execute(_SCHEMA)
+
+
+def _try(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT key FROM entries LIMIT 1").fetchall()
+
+
+def _digest(key: CacheKey, manifest: bytes) -> bytes:
+    return blake2b(key + manifest, digest_size=16).digest()

@@ -14,16 +14,17 @@ from sdgraph.engine.stores.base import Payloads, Result
 from sdgraph.errors import Problem
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
+ENTRY_BYTES = 512
+"""What an entry costs beside its payloads; counted, so that very many small results stay within the budget too."""
 
 
 class _Entry:
-    __slots__ = ("cost_per_byte", "nbytes", "priority", "result")
+    __slots__ = ("nbytes", "priority", "result")
 
     def __init__(self, result: Result, nbytes: int, age: float) -> None:
         self.result = result
         self.nbytes = nbytes
-        self.cost_per_byte = result.elapsed_s / nbytes
-        self.priority = age + self.cost_per_byte
+        self.priority = age + result.elapsed_s / nbytes
 
 
 class MemoryStore:
@@ -35,6 +36,7 @@ class MemoryStore:
         self._payloads = payloads
         self._entries: dict[CacheKey, _Entry] = {}
         self._heap: list[tuple[float, CacheKey]] = []
+        """One item for each entry. An entry used since has a higher priority than its item says."""
         self._age = 0.0
         self._lock = threading.Lock()
 
@@ -48,17 +50,19 @@ class MemoryStore:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        entry.priority = self._age + entry.cost_per_byte
+        entry.priority = self._age + entry.result.elapsed_s / entry.nbytes
         return entry.result
 
+    def wants(self, result: Result, *, keep: bool = False) -> bool:
+        return True
+
     def save(self, key: CacheKey, result: Result, *, keep: bool = False) -> None:
-        nbytes = max(self._payloads.size_bytes(result), 1)
+        nbytes = self._payloads.size_bytes(result) + ENTRY_BYTES
         if nbytes > self.budget_bytes:
             return
         with self._lock:
-            known = self._entries.get(key)
-            if known is not None:
-                self.used_bytes -= known.nbytes
+            if key in self._entries:  # two runs computed it at once; equal keys mean equal results
+                return
             entry = self._entries[key] = _Entry(result, nbytes, self._age)
             self.used_bytes += nbytes
             heapq.heappush(self._heap, (entry.priority, key))
@@ -66,26 +70,28 @@ class MemoryStore:
                 self._evict()
 
     def _evict(self) -> None:
-        priority, key = heapq.heappop(self._heap)
-        entry = self._entries.get(key)
-        if entry is None:
+        priority, key = self._heap[0]
+        entry = self._entries[key]
+        if entry.priority > priority:
+            heapq.heapreplace(self._heap, (entry.priority, key))
             return
-        if entry.priority > priority:  # used since it was pushed
-            heapq.heappush(self._heap, (entry.priority, key))
-            return
+        heapq.heappop(self._heap)
         self._age = priority
         self.used_bytes -= entry.nbytes
         del self._entries[key]
 
-    def drop(self, key: CacheKey) -> None:
-        """Forget a result."""
+    def clear(self) -> None:
+        """Forget everything."""
         with self._lock:
-            entry = self._entries.pop(key, None)
-            if entry is not None:
-                self.used_bytes -= entry.nbytes
+            self._entries.clear()
+            self._heap.clear()
+            self.used_bytes = 0
 
     def flush(self) -> None:
         """Nothing is pending."""
 
     def take_problems(self) -> list[Problem]:
         return []
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -7,18 +7,28 @@ file is checked against its name whenever it is read; no other guarantee about t
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 
 from sdgraph.core.porttype import Blob
 from sdgraph.engine.stores.tensorfile import pack_blobs, unpack_blobs
 
+_WRITING = ".writing-"
+
+
+class DamagedObject(ValueError):
+    """A file whose content does not match its name."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"the content of {digest[:12]} does not match its digest")
+        self.digest = digest
+
 
 class ObjectFiles:
-    """Safetensors files below one folder, by digest."""
+    """Safetensors files below one folder, by the SHA-256 of their content (the fastest where the CPU computes it)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,29 +39,41 @@ class ObjectFiles:
     def write(self, blobs: Mapping[str, Blob]) -> tuple[str, int]:
         """Store tensors; returns the digest and the bytes of the file. Raises OSError."""
         content = pack_blobs(blobs)
-        digest = blake2b(content, digest_size=32).hexdigest()
-        path = self.path(digest)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                os.replace(temporary, path)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary)
-                raise
+        digest = sha256(content).hexdigest()
+        if not self._is_intact(digest):
+            self._write(self.path(digest), content)
         return digest, len(content)
 
+    def _is_intact(self, digest: str) -> bool:
+        # A file that is there may be damaged: trusting it would lose the result just computed.
+        try:
+            return sha256(self.path(digest).read_bytes()).hexdigest() == digest
+        except OSError:
+            return False
+
+    def _write(self, path: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f"{_WRITING}{uuid.uuid4().hex}"
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
     def read(self, digest: str) -> dict[str, Blob]:
-        """The tensors of an object. Raises OSError when it is missing, ValueError when it is damaged."""
+        """The tensors of an object. Raises OSError when it can't be read, DamagedObject when it is not what it was."""
         content = self.path(digest).read_bytes()
-        if blake2b(content, digest_size=32).hexdigest() != digest:
-            raise ValueError("the content does not match its digest")
+        if sha256(content).hexdigest() != digest:
+            raise DamagedObject(digest)
         return unpack_blobs(content)
 
+    def remove(self, digest: str) -> None:
+        """Remove an object if it is there. Raises OSError."""
+        self.path(digest).unlink(missing_ok=True)
+
     def all(self) -> Iterator[tuple[str, Path]]:
-        """Every object's digest and path; stray temporary files come with an empty digest."""
-        for path in sorted(self._folder.glob("??/*")):
-            yield ("" if path.name.startswith(".writing-") else path.stem), path
+        """Every object's digest and path; temporary files come with an empty digest."""
+        for path in self._folder.glob("??/*"):
+            yield ("" if path.name.startswith(_WRITING) else path.stem), path
