@@ -48,7 +48,7 @@ class UNetNetwork:
         self._branches = tuple(branches)
 
     def __call__(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> Tensor:
-        """The prediction [k*B, C, h, w], float32.
+        """The prediction [k*B, C, h, w], like `x`.
 
         `x` is [k*B, C, h, w], `timestep` [k*B]; items j*B to (j+1)*B are under conditioning j of k. Raises
         SamplingError [conditioning-width], [conditioning-entries], [control-size], [control-batch].
@@ -56,15 +56,14 @@ class UNetNetwork:
         import torch
 
         batch = x.shape[0] // len(conditionings)
-        with torch.inference_mode():
+        with torch.no_grad():
             place = {"device": self._unet.device, "dtype": self._unet.dtype}
             embedding = join_conditionings(conditionings, batch, self._handle.conditioning_width).to(**place)
             arguments = (x.to(**place), timestep.to(place["device"]), embedding)
             residuals = self._residuals(arguments, batch)
             self.forwards += 1
             prediction = self._unet(*arguments, **residuals, return_dict=False)[0]
-        # A copy, because tensors of inference mode can't be shared by copy-on-write.
-        return prediction.to(x.device, x.dtype).clone()
+        return prediction.to(x.device, x.dtype)
 
     def _residuals(self, arguments: tuple[Tensor, Tensor, Tensor], batch: int) -> dict[str, Any]:
         """The sum of what the active ControlNets add to the UNet's features; each runs once for all conditionings."""

@@ -26,7 +26,7 @@ def encode_text(
     normalize: Normalize = "mean_per_prompt",
     clip_skip: int = 0,
 ) -> Conditioning:
-    """A prompt as vectors, float32 [1, chunks * length, D], each token's vector times its weight.
+    """A prompt as vectors, float32 [1, chunks * length, D] on the CPU, each token's vector times its weight.
 
     `mean_per_prompt` then scales each chunk back to the mean that it had without weights, as A1111's "Original" does
     for a whole batch; here it is done per prompt, so a picture does not depend on its neighbours, and only for encoders
@@ -46,10 +46,9 @@ def encode_text(
             "Use 0, or 1 where other tools say 2.",
         )
     chunks = chunk_prompt(text, model, syntax)
-    with torch.inference_mode():
+    with torch.no_grad():
         encoded = [_encode_chunk(chunk, model, normalize, clip_skip) for chunk in chunks]
-    # A copy, because tensors of inference mode can't be shared by copy-on-write.
-    return Conditioning((ConditioningEntry(torch.cat(encoded, dim=1).float().clone()),))
+    return Conditioning((ConditioningEntry(torch.cat(encoded, dim=1).float().cpu()),))
 
 
 def chunk_prompt(text: str, model: TextModel, syntax: Syntax = "a1111") -> tuple[Chunk, ...]:

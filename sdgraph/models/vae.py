@@ -59,12 +59,12 @@ def _encode(model: Any, handle: VaeHandle, pixels: Tensor) -> Tensor:
     """[B, 3, H, W] in -1..1 -> [B, C, h, w]."""
     import torch
 
-    with torch.inference_mode():
+    with torch.no_grad():
         found = model.encode(pixels.to(model.device, model.dtype))
         latents = (found.latents if handle.tiny else found.latent_dist.mode()).float().cpu()
     if handle.tiny:
-        return latents.clone()
-    return (latents.clone() - handle.space.shift_factor) * handle.space.scaling_factor
+        return latents
+    return (latents - handle.space.shift_factor) * handle.space.scaling_factor
 
 
 def _decode(model: Any, handle: VaeHandle, samples: Tensor) -> Tensor:
@@ -73,8 +73,8 @@ def _decode(model: Any, handle: VaeHandle, samples: Tensor) -> Tensor:
 
     space = handle.space
     raw = samples if handle.tiny else samples / space.scaling_factor + space.shift_factor
-    with torch.inference_mode():
-        return model.decode(raw.to(model.device, model.dtype)).sample.float().cpu().clone()
+    with torch.no_grad():
+        return model.decode(raw.to(model.device, model.dtype)).sample.float().cpu()
 
 
 def _tiled(code: Callable[[Tensor], Tensor], field: Tensor, tile_px: int, step: int, *, shrink: bool) -> Tensor:

@@ -16,7 +16,7 @@ from sdgraph.models.network import ROUNDING_TIMESTEPS, is_active, join_condition
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
 from sdgraph.payloads.control import Control, ControlBranch
-from sdgraph.payloads.handles import ControlNetHandle
+from sdgraph.payloads.handles import ControlNetHandle, Dtype
 from sdgraph.payloads.image import Image
 
 
@@ -175,8 +175,11 @@ def test_conditioning_of_several_prompts_is_refused(tiny: Checkpoint, pool: Mode
     assert caught.value.code == "conditioning-entries"
 
 
-def test_a_bfloat16_denoiser_gives_float32_near_the_full_one(tiny: Checkpoint, pool: ModelPool) -> None:
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_half_precision_denoiser_gives_float32_near_the_full_one(
+    tiny: Checkpoint, pool: ModelPool, dtype: Dtype
+) -> None:
     full, _ = predict(tiny, pool)
-    rough, _ = predict(replace(tiny, denoiser=replace(tiny.denoiser, dtype="bfloat16")), pool)
+    rough, _ = predict(replace(tiny, denoiser=replace(tiny.denoiser, dtype=dtype)), pool)
     assert rough.dtype == torch.float32
     assert 0 < (rough - full).abs().max() < 0.1
