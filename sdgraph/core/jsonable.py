@@ -22,7 +22,9 @@ def jsonable(value: Any) -> Any:
         return jsonable(value.value)
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        return {name: jsonable(part) for name, part in value if not _is_default(fields.get(name), part)}
+        return {
+            name: jsonable(part) for name, part in value if _is_tag(fields[name]) or not is_default(fields[name], part)
+        }
     if isinstance(value, (list, tuple)):
         return [jsonable(part) for part in value]
     if isinstance(value, dict):
@@ -30,12 +32,11 @@ def jsonable(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} can't stand in a workflow file")
 
 
-def _is_default(field: FieldInfo | None, value: Any) -> bool:
-    if field is None or (typing.get_origin(field.annotation) is typing.Literal and _is_tag(field)):
-        return False
+def is_default(field: FieldInfo, value: Any) -> bool:
+    """Whether the value of a model's field is the one that it has when nobody gives it."""
     default = field.get_default(call_default_factory=True, validated_data={})
     return type(default) is type(value) and default == value
 
 
 def _is_tag(field: FieldInfo) -> bool:
-    return len(typing.get_args(field.annotation)) == 1
+    return typing.get_origin(field.annotation) is typing.Literal and len(typing.get_args(field.annotation)) == 1

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sdgraph.core.jsonable import is_default
+
 _WIDTH = 100
 
 
@@ -59,7 +61,8 @@ def quoted(text: str) -> str:
 def literal(value: Any, imports: Imports) -> str:
     """An expression whose value is `value`: plain data, choices and pydantic models."""
     if isinstance(value, BaseModel):
-        given = {name: part for name, part in value if name in value.model_fields_set}
+        fields = type(value).model_fields
+        given = {name: part for name, part in value if not is_default(fields[name], part)}
         return call(imports.name(type(value)), [f"{name}={literal(part, imports)}" for name, part in given.items()])
     if isinstance(value, Enum):
         return f"{imports.name(type(value))}.{value.name}"

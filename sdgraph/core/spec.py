@@ -109,8 +109,8 @@ class NodeSpec:
 
     @property
     def category(self) -> str:
-        """The subject that the type belongs to: the name of its module, for people."""
-        return self.cls.__module__.rsplit(".", 1)[-1].replace("_", " ").capitalize()
+        """The subject that the type belongs to: "image.resize" is about "image"."""
+        return self.type.rsplit(".", 1)[0]
 
     @property
     def doc(self) -> str:

@@ -96,18 +96,17 @@ class Workflow:
 
     def graph(self, name: str, graph: Workflow) -> None:
         """Add a subgraph. Its `input` and `output` names are the ports of nodes that use it."""
-        if not NODE_ID.fullmatch(name):
-            raise _wrong(
-                "name-invalid", f"{name!r} can't name a subgraph.", "Use letters, digits, _ and -, at most 64.", None
-            )
+        _check_name(name)
         self.graphs[name] = graph
 
     def input(self, name: str, *ports: tuple[Placed[Any] | str, str]) -> None:
         """Expose ports as the workflow's input `name`: `wf.input("seed", (start, "seed"))`."""
+        _check_name(name)
         self.inputs[name] = [PortRef(node if isinstance(node, str) else node.id, port) for node, port in ports]
 
     def output(self, name: str, link: Any) -> None:
         """Name a result: `wf.output("image", decoded.image)`."""
+        _check_name(name)
         if not isinstance(link, Link):
             raise _wrong(
                 "output-not-linked", f"The output `{name}` is no link.", "Pass an output of a placed node.", None
@@ -144,6 +143,11 @@ class Workflow:
         if full in self.nodes or full in self._entries:
             raise _wrong("duplicate-id", f"There is a node `{full}` already.", "Choose another id.", full)
         return full
+
+
+def _check_name(name: str) -> None:
+    if not NODE_ID.fullmatch(name):
+        raise _wrong("name-invalid", f"{name!r} can't be a name.", "Use letters, digits, _ and -, at most 64.", None)
 
 
 def split_inputs(node: Node[Any]) -> tuple[dict[str, Any], dict[str, PortRef]]:

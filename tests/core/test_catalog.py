@@ -40,7 +40,7 @@ EXPOSED = document(
 def test_the_catalogue_is_json_and_says_what_an_editor_needs() -> None:
     listed = json.loads(json.dumps(catalog(registry())))
     oscillator = listed["nodes"]["toy.oscillator"]
-    assert (oscillator["title"], oscillator["category"], oscillator["doc"]) == ("Oscillator", "Toys", "Make a wave.")
+    assert (oscillator["title"], oscillator["category"], oscillator["doc"]) == ("Oscillator", "toy", "Make a wave.")
     ports = {port["name"]: port for port in oscillator["inputs"]}
     assert list(ports)[:2] == ["pitch_hz", "shape"]
     assert ports["pitch_hz"] == {
