@@ -105,8 +105,17 @@ def _show(file: str, found: _Found) -> None:
         show_problems(found.problems)
         out(found.fixed.rstrip("\n"))
         return
-    count = len(found.problems)
-    said = "ok" if not count else f"{count} problem{'s' if count > 1 else ''}"
-    out(f"{file}: {said}{', written in canonical form' if found.fixed else ''}")
+    out(f"{file}: {_verdict(found)}{', written in canonical form' if found.fixed else ''}")
     for problem in found.problems:
         out(f"  {problem.severity}: {problem}")
+
+
+def _verdict(found: _Found) -> str:
+    errors = sum(problem.severity == "error" for problem in found.problems)
+    warnings = len(found.problems) - errors
+    counts = [
+        f"{count} {word}{'s' if count > 1 else ''}"
+        for count, word in ((errors, "problem"), (warnings, "warning"))
+        if count
+    ]
+    return ", ".join(counts if errors else ["ok", *counts])

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 failed or partial; 2 the workflow or the command is wrong;
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -61,7 +62,7 @@ def run_command(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Entry point of the `sdgraph` program."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal can't show must not end a run
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal can't show must not end a run
             stream.reconfigure(errors="backslashreplace")
     interrupt_on_sigterm()
     sys.exit(run_command(sys.argv[1:]))

@@ -53,12 +53,14 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
 
 def nbytes_text(count: int) -> str:
     """Bytes for people: 1.5 GB."""
-    size, units = float(count), ("bytes", "kB", "MB", "GB", "TB")
-    for unit in units:
-        if size < 1000 or unit == units[-1]:
+    if count < 1000:
+        return f"{count} bytes"
+    size, unit = count / 1000, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if size < 1000:
             break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size, unit = size / 1000, larger
+    return f"{size:.1f} {unit}"
 
 
 def _write(stream: TextIO, text: str) -> None:

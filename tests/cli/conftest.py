@@ -84,9 +84,10 @@ def process(site: Path) -> Callable[..., subprocess.Popen[bytes]]:
 
     def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
         path = os.pathsep.join([str(site), str(_ROOT)])
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [sys.executable, "-c", "from sdgraph.cli.main import main; main()", *map(str, arguments)]
-        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **options)
+        running: Any = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **{**pipes, **options})
+        return running
 
     return start
 

@@ -226,7 +226,10 @@ def test_a_store_on_a_full_disk_does_not_stop_the_run(sdgraph: Command, write: W
 
 
 def test_a_defect_of_sdgraph_is_one_line(sdgraph: Command, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sdgraph.cli.run.make_plan", lambda *given, **named: 1 / 0)
+    def broken(*given: object, **named: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("sdgraph.cli.run.make_plan", broken)
     path = write({"n": node("toy.add")})
     done = sdgraph("run", path, "--json")
     assert (done.code, done.codes) == (1, ["internal-error"])
