@@ -16,6 +16,7 @@ class Canny(Node[ImageOut], type="control.canny", version=1):
     """
 
     image: In[Image]
+    """The picture whose edges are wanted."""
     low: In[float] = port(0.4, ge=0, le=4)
     """Gradient above which a pixel continues an edge; 1 is 255 of OpenCV."""
     high: In[float] = port(0.8, ge=0, le=4)

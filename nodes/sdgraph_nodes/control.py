@@ -13,19 +13,21 @@ class ControlNetOut(Outputs):
     """A ControlNet."""
 
     net: Out[ControlNetHandle]
+    """The network, to be applied with a picture."""
 
 
 class ControlOut(Outputs):
     """What steers sampling."""
 
     control: Out[Control]
+    """All controls so far, for a sampler."""
 
 
 class LoadControlNet(Node[ControlNetOut], type="control.load", version=1, lane="io"):
     """Take a ControlNet from a folder. The output is a handle; its weights come in when sampling runs."""
 
     source: In[str] = port("builtin:shapes/controlnet_canny", linkable=False, widget="model")
-    """`builtin:shapes/controlnet_canny`, a diffusers folder, or `hf:org/name[@revision]` from the local cache."""
+    """`builtin:shapes/controlnet_canny`, a diffusers folder, or `hf:org/name[@revision]` from the hub."""
     dtype: In[Dtype] = port("float32", linkable=False)
     """The numbers that the network computes with."""
 
@@ -40,6 +42,7 @@ class ApplyControl(Node[ControlOut], type="control.apply", version=1):
     """Let a picture steer sampling through a ControlNet. Chain several to apply them together."""
 
     net: In[ControlNetHandle]
+    """The ControlNet."""
     image: In[Image]
     """The picture that the network was made for, such as edges, of the size of the result."""
     control: In[Control | None] = port(None)

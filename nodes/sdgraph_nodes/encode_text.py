@@ -14,12 +14,14 @@ class ConditioningOut(Outputs):
     """An encoded prompt."""
 
     conditioning: Out[Conditioning]
+    """One vector per token."""
 
 
 class EncodeText(Node[ConditioningOut], type="sd.encode_text", version=1, lane="device"):
     """Encode a prompt: what the denoiser is asked to draw, or to stay away from."""
 
     text_encoder: In[TextEncoderHandle]
+    """The text model of the checkpoint whose denoiser draws."""
     prompt: In[str] = port("", widget="multiline")
     """The words, with weights in the chosen syntax. Longer prompts than the model takes are encoded in chunks."""
     syntax: In[Syntax] = port("a1111")

@@ -14,7 +14,9 @@ class Join(Node[ImageOut], type="image.join", version=1):
     """Put pictures of one size into one batch, the first ones first."""
 
     first: In[Image]
+    """The pictures that come first."""
     second: In[Image]
+    """The pictures that follow."""
 
     def run(self, ctx: RunContext) -> ImageOut:
         import numpy as np
@@ -35,6 +37,7 @@ class Grid(Node[ImageOut], type="image.grid", version=1):
     """Lay the pictures of a batch out on one sheet, row by row."""
 
     image: In[Image]
+    """The pictures to lay out."""
     columns: In[int] = port(0, ge=0, le=256)
     """Pictures per row; 0 makes the sheet about square."""
     gap_px: In[int] = port(4, ge=0, le=256, unit="px")

@@ -11,8 +11,11 @@ class CheckpointOut(Outputs):
     """The three parts of a model."""
 
     denoiser: Out[DenoiserHandle]
+    """The network that removes noise; samplers want it."""
     text_encoder: Out[TextEncoderHandle]
+    """Reads prompts."""
     vae: Out[VaeHandle]
+    """The autoencoder between pictures and latents."""
 
 
 class LoadCheckpoint(Node[CheckpointOut], type="sd.load_checkpoint", version=1, lane="io"):
@@ -22,9 +25,10 @@ class LoadCheckpoint(Node[CheckpointOut], type="sd.load_checkpoint", version=1, 
     """
 
     source: In[str] = port("builtin:shapes", linkable=False, widget="model")
-    """`builtin:shapes`, a diffusers folder, or `hf:org/name[@revision]` from the local Hugging Face cache."""
+    """`builtin:shapes`, a diffusers folder, or `hf:org/name[@revision]` from the Hugging Face hub."""
     dtype: In[Dtype] = port("float32", linkable=False)
-    """The numbers that the model computes with; the two 16-bit kinds halve its memory."""
+    """The numbers that the model computes with; the two 16-bit kinds halve its memory. An autoencoder whose
+    configuration asks for full precision stays float32."""
 
     def fingerprint(self) -> str:
         return checkpoint_fingerprint(self.source)

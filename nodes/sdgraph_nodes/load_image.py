@@ -12,7 +12,9 @@ class LoadedImage(Outputs):
     """A picture and where it is opaque."""
 
     image: Out[Image]
+    """[1, 3, H, W], float32 in 0..1."""
     mask: Out[Mask]
+    """[1, 1, H, W]: 1 where the picture is opaque."""
 
 
 class LoadImage(Node[LoadedImage], type="image.load", version=1, lane="io"):

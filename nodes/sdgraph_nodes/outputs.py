@@ -12,15 +12,18 @@ class ImageOut(Outputs):
     """Pictures."""
 
     image: Out[Image]
+    """[B, 3, H, W], float32 in 0..1."""
 
 
 class LatentsOut(Outputs):
     """Latents."""
 
     latents: Out[Latents]
+    """[B, C, H/8, W/8]."""
 
 
 class AnyOut(Outputs):
     """Whatever came in."""
 
     value: Out[Any]
+    """The input that was taken."""

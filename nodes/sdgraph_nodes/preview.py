@@ -12,6 +12,7 @@ class Preview(Node[ImageOut], type="image.preview", version=1):
     """Show a picture here, scaled down to fit a square. Nothing is written."""
 
     image: In[Image]
+    """The picture to look at."""
     edge_px: In[int] = port(512, ge=16, le=4096, unit="px")
     """The longer edge of the preview is at most this."""
 

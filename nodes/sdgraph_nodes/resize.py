@@ -20,6 +20,7 @@ class Resize(Node[ImageOut], type="image.resize", version=1):
     """
 
     image: In[Image]
+    """The picture, or a batch of them."""
     width_px: In[int] = port(0, ge=0, le=16384, unit="px")
     """Width of the result; 0: whatever keeps the proportions."""
     height_px: In[int] = port(0, ge=0, le=16384, unit="px")

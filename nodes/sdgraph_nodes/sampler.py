@@ -19,6 +19,7 @@ class _SamplerPorts(Node[LatentsOut]):
     """What both samplers take."""
 
     denoiser: In[DenoiserHandle]
+    """The network that removes noise."""
     positive: In[Conditioning]
     """What to draw."""
     negative: In[Conditioning | None] = port(None)

@@ -28,13 +28,16 @@ class StateOut(Outputs):
     """Where sampling stands."""
 
     state: Out[SamplingState]
+    """Noisy latents, and what the solver remembers."""
 
 
 class SampleStart(Node[StateOut], type="sample.start", version=1, lane="device"):
     """Noise as strong as the first stage expects, alone or on top of given latents."""
 
     denoiser: In[DenoiserHandle]
+    """The model whose noise levels count."""
     latents: In[Latents]
+    """Empty latents, or those of a picture."""
     seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
     """Seed of the first picture's noise; picture i has seed + i, unless the latents bring seeds of their own."""
     leg: In[Leg | None] = port(None, linkable=False)
@@ -60,12 +63,17 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
     """One stage of sampling, from a state to a state."""
 
     denoiser: In[DenoiserHandle]
+    """The network that removes noise."""
     positive: In[Conditioning]
+    """What to draw."""
     negative: In[Conditioning | None] = port(None)
-    """None when the stage's guidance never leaves 1."""
+    """What to stay away from; none when the stage's guidance never leaves 1."""
     control: In[Control | None] = port(None)
+    """Pictures that steer sampling."""
     state: In[SamplingState]
+    """Where the stage before ended."""
     leg: In[Leg] = port(linkable=False)
+    """The stage."""
 
     def run(self, ctx: RunContext) -> StateOut:
         from sdgraph.diffusion.denoiser import ModelDenoiser
@@ -86,6 +94,7 @@ class SampleFinish(Node[LatentsOut], type="sample.finish", version=1):
     """The latents of the last state."""
 
     state: In[SamplingState]
+    """Where the last stage ended."""
 
     def run(self, ctx: RunContext) -> LatentsOut:
         state = _from_payload(self.state, "cpu")

@@ -21,6 +21,7 @@ class SaveImage(Node[ImageOut], type="image.save", version=1, lane="io"):
     """
 
     image: In[Image]
+    """The picture, or a batch of them."""
     filename: In[str] = port("image", max_length=500, keyed=False, linkable=False)
     """Name of the file, without its ending."""
     format: In[PictureFormat] = port("png", keyed=False, linkable=False)

@@ -34,8 +34,11 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
     """
 
     image: In[Image]
+    """The picture to enlarge."""
     denoiser: In[DenoiserHandle]
+    """The network that removes noise."""
     vae: In[VaeHandle]
+    """The autoencoder of the same model."""
     positive: In[Conditioning]
     """What to draw, in every tile."""
     negative: In[Conditioning | None] = port(None)

@@ -18,6 +18,7 @@ class VaeEncode(Node[LatentsOut], type="sd.vae_encode", version=1, lane="device"
     """
 
     vae: In[VaeHandle]
+    """The autoencoder."""
     image: In[Image]
     """Its width and height must be multiples of the autoencoder's downscale, which is 8."""
     tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
@@ -35,7 +36,9 @@ class VaeDecode(Node[ImageOut], type="sd.vae_decode", version=1, lane="device"):
     """
 
     vae: In[VaeHandle]
+    """The autoencoder."""
     latents: In[Latents]
+    """Latents of this autoencoder's model family."""
     tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
     """Edge of one tile, in image pixels; 0 decodes in one piece. Tiles bound the memory of large pictures."""
 

@@ -7,24 +7,29 @@ from sdgraph.core.port import In, Out, port
 
 class IntOut(Outputs):
     value: Out[int]
+    """The value."""
 
 
 class FloatOut(Outputs):
     value: Out[float]
+    """The value."""
 
 
 class StringOut(Outputs):
     value: Out[str]
+    """The value."""
 
 
 class BoolOut(Outputs):
     value: Out[bool]
+    """The value."""
 
 
 class IntValue(Node[IntOut], type="value.int", version=1, fold=True):
     """A whole number."""
 
     value: In[int] = port(0)
+    """The number."""
 
     def run(self, ctx: RunContext) -> IntOut:
         return IntOut(value=self.value)
@@ -34,6 +39,7 @@ class FloatValue(Node[FloatOut], type="value.float", version=1, fold=True):
     """A number."""
 
     value: In[float] = port(0.0)
+    """The number."""
 
     def run(self, ctx: RunContext) -> FloatOut:
         return FloatOut(value=self.value)
@@ -43,6 +49,7 @@ class StringValue(Node[StringOut], type="value.string", version=1, fold=True):
     """A text. It may also feed a port that offers a choice."""
 
     value: In[str] = port("", widget="multiline")
+    """The text."""
 
     def run(self, ctx: RunContext) -> StringOut:
         return StringOut(value=self.value)
@@ -52,6 +59,7 @@ class BoolValue(Node[BoolOut], type="value.bool", version=1, fold=True):
     """Yes or no."""
 
     value: In[bool] = port(False)
+    """The answer."""
 
     def run(self, ctx: RunContext) -> BoolOut:
         return BoolOut(value=self.value)
