@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
-from sdgraph.settings import Settings, settings_page
 from tests.repo.codes import error_codes, reason_codes
 from tests.repo.project import text_of
 
@@ -34,12 +31,3 @@ def test_every_error_has_a_meaning_and_something_to_do() -> None:
 
 def test_the_reasons_of_a_plan_are_explained() -> None:
     assert rows("docs/guide/cache.md").keys() == reason_codes()
-
-
-def test_the_page_of_settings_is_the_one_that_the_program_makes() -> None:
-    assert text_of("docs/guide/settings.md") == settings_page()
-
-
-@pytest.mark.parametrize("name", Settings.model_fields)
-def test_every_setting_is_documented(name: str) -> None:
-    assert f"`SDGRAPH_{name.upper()}`" in text_of("docs/guide/settings.md")

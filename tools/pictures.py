@@ -1,0 +1,132 @@
+"""Draws the pictures of the documents: one strip per workflow, and a sheet of prompts. `python -m tools.pictures`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from sdgraph import Executor, MemoryStore, Payloads, Registry, build_graph, make_plan, read_document
+from sdgraph.payloads.image import Image
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = ROOT / "workflows"
+FOLDER = ROOT / "docs" / "pictures"
+PANEL_PX, GAP_PX, TEXT_PX = 256, 16, 17
+PAPER, INK = "#ffffff", "#3c4250"
+
+BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
+    "img2img": [("given", "resized.image")],
+    "controlnet_canny": [("given", "resized.image"), ("its edges", "edges.image")],
+    "shared_conditioning": [("the edges of a star", "edges.image")],
+    "tile_upscale": [("given", "picture.image")],
+    "multistage": [("composed", "compose.image"), ("drawn again along its edges", "image.image")],
+}
+"""What a workflow's strip shows before its result: a caption, and an output of one of its nodes."""
+
+PROMPTS = (
+    "a large red star on a light blue background",
+    "a green circle left of a yellow square",
+    "a small purple ring on an orange background",
+    "a blue triangle above a pink cross",
+    "an outlined black square on a white background",
+    "a striped orange circle on a dark green background",
+    "a white cross right of a red ring",
+    "a large cyan triangle on a black background",
+)
+
+
+class Panel(NamedTuple):
+    """A picture and what is written below it."""
+
+    picture: Image
+    caption: str
+
+
+class Studio:
+    """Runs workflows of the repository; models stay loaded and results in memory between runs."""
+
+    def __init__(self) -> None:
+        self._registry = Registry.installed()
+        self._store = MemoryStore(Payloads(self._registry.port_types), 2**30)
+        self._executor = Executor(self._registry, self._store)
+
+    def run(self, name: str, inputs: Mapping[str, Any], extra: Mapping[str, str]) -> Mapping[str, Any]:
+        """The results of a workflow's outputs, and of the `extra` ones, which name outputs of its nodes."""
+        document = read_document(WORKFLOWS / f"{name}.json")
+        document = document.model_copy(update={"outputs": {**document.outputs, **extra}})
+        plan = make_plan(build_graph(document, self._registry, inputs, folder=WORKFLOWS), self._store)
+        report = self._executor.run(plan)
+        if report.problems:
+            raise SystemExit("\n".join(str(problem) for problem in report.problems))
+        return report.outputs
+
+
+def strips(studio: Studio) -> Iterator[tuple[str, list[Panel]]]:
+    """Each workflow's name, and its panels from what it was given to its result."""
+    for path in sorted(WORKFLOWS.glob("*.json")):
+        before = BEFORE.get(path.stem, ())
+        found = studio.run(path.stem, {}, {f"panel{index}": ref for index, (_, ref) in enumerate(before)})
+        panels = [Panel(found[f"panel{index}"], caption) for index, (caption, _) in enumerate(before)]
+        yield path.stem, [*panels, Panel(found["image"], "result" if panels else "")]
+
+
+def prompts(studio: Studio) -> list[Panel]:
+    """What the built-in model draws for some prompts; the seed is their number."""
+    return [
+        Panel(studio.run("txt2img", {"prompt": prompt, "seed": seed}, {})["image"], prompt)
+        for seed, prompt in enumerate(PROMPTS, 1)
+    ]
+
+
+def sheet(panels: Sequence[Panel], columns: int) -> Pillow.Image:
+    """Panels in rows, each picture enlarged to one height with its caption below."""
+    font = ImageFont.load_default(TEXT_PX)
+    cells = [_enlarged(panel.picture) for panel in panels]
+    rows = [range(start, min(start + columns, len(cells))) for start in range(0, len(cells), columns)]
+    caption_px = 2 * (TEXT_PX + 6) if any(panel.caption for panel in panels) else 0
+    width = max(sum(cells[index].width + GAP_PX for index in row) for row in rows) + GAP_PX
+    result = Pillow.new("RGB", (width, len(rows) * (PANEL_PX + GAP_PX + caption_px) + GAP_PX), PAPER)
+    draw = ImageDraw.Draw(result)
+    for number, row in enumerate(rows):
+        left, top = GAP_PX, GAP_PX + number * (PANEL_PX + GAP_PX + caption_px)
+        for index in row:
+            result.paste(cells[index], (left, top))
+            draw.rectangle((left, top, left + cells[index].width - 1, top + PANEL_PX - 1), outline="#d5d8de")
+            text = _wrapped(panels[index].caption, font, cells[index].width)
+            draw.multiline_text((left, top + PANEL_PX + 5), text, INK, font, spacing=4)
+            left += cells[index].width + GAP_PX
+    return result
+
+
+def _enlarged(picture: Image) -> Pillow.Image:
+    """The first picture of the batch, PANEL_PX high."""
+    found = Pillow.fromarray(picture.to_uint8()[0])
+    return found.resize((round(found.width * PANEL_PX / found.height), PANEL_PX), Pillow.Resampling.LANCZOS)
+
+
+def _wrapped(text: str, font: Any, width_px: int) -> str:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width_px:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Draw everything into docs/pictures/."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    studio = Studio()
+    for name, panels in strips(studio):
+        sheet(panels, columns=len(panels)).save(FOLDER / f"{name}.png", optimize=True)
+    sheet(prompts(studio), columns=4).save(FOLDER / "prompts.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
