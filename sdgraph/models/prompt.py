@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from sdgraph.errors import SamplingError
@@ -25,7 +27,7 @@ _TOKEN = re.compile(
     r"|[()\[\]\\:]"
     r"|[^\\()\[\]:]+"
 )
-_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
 _EDIT_END = re.compile(r":\s*[+-]?(\d+\.?\d*|\.\d+)\s*$")
 
 
@@ -94,10 +96,15 @@ class _Reader:
         elif token[0] == "\\" and len(token) == 2:
             self._pieces.append(_Piece(token[1]))
         else:
-            first, *rest = _BREAK.split(token)
-            self._pieces.append(_Piece(first))
-            for part in rest:
-                self._pieces += [_Piece(None), _Piece(part)]
+            self._add(_BREAK.split(token))
+
+    def _add(self, texts: list[str]) -> None:
+        """Texts with a BREAK between each two; the space around it belongs to the BREAK."""
+        for i, text in enumerate(texts):
+            if i > 0:
+                self._pieces.append(_Piece(None))
+                text = text.lstrip()
+            self._pieces.append(_Piece(text.rstrip() if i + 1 < len(texts) else text))
 
     def _scale(self, start: int, factor: float) -> None:
         for piece in self._pieces[start:]:
@@ -106,27 +113,30 @@ class _Reader:
     def _refuse_editing(self, start: int) -> None:
         inside = "".join(piece.text or " " for piece in self._pieces[start:])
         if "|" in inside or _EDIT_END.search(inside):
-            raise _unsupported(f"`[{inside}]` (prompt editing)", r"Write \[ and \] to mean the brackets themselves.")
+            raise _unsupported(f"`[{inside[:40]}]` (prompt editing)", r"Write \[ and \] to mean brackets.")
 
     def _sections(self) -> tuple[Section, ...]:
-        sections: list[list[Segment]] = [[]]
+        sections: list[list[_Piece]] = [[]]
         for piece in self._pieces:
-            section = sections[-1]
             if piece.text is None:
                 sections.append([])
-            elif not piece.text:
-                continue
-            elif not math.isfinite(piece.weight):
-                raise SamplingError(
-                    "prompt-weight",
-                    f"The weight of `{piece.text[:40]}` in the prompt is no finite number.",
-                    "Use smaller weights or fewer brackets.",
-                )
-            elif section and section[-1].weight == piece.weight:
-                section[-1] = Segment(section[-1].text + piece.text, piece.weight)
-            else:
-                section.append(Segment(piece.text, piece.weight))
-        return tuple(map(tuple, sections))
+            elif piece.text:
+                sections[-1].append(piece)
+        return tuple(
+            tuple(_segment(weight, pieces) for weight, pieces in groupby(section, lambda piece: piece.weight))
+            for section in sections
+        )
+
+
+def _segment(weight: float, pieces: Iterable[_Piece]) -> Segment:
+    text = "".join(piece.text or "" for piece in pieces)
+    if not math.isfinite(weight):
+        raise SamplingError(
+            "prompt-weight",
+            f"The weight of `{text[:40]}` in the prompt is no finite number.",
+            "Use smaller weights or fewer brackets.",
+        )
+    return Segment(text, weight)
 
 
 def _number(token: str) -> float | None:

@@ -108,3 +108,11 @@ def test_a_model_that_went_away_is_missing(copy: Path) -> None:
     with pytest.raises(ModelError) as caught:
         load_model(handle)
     assert caught.value.code == "model-missing"
+
+
+def test_a_model_with_half_precision_files_only_loads(copy: Path) -> None:
+    for path in list(copy.glob("*/*.safetensors")):
+        path.rename(path.with_name(path.name.replace(".safetensors", ".fp16.safetensors")))
+    for found, expected in zip(all_handles(str(copy)), all_handles("synthetic:sd15-tiny"), strict=True):
+        weights, same = module_of(load_model(found)).state_dict(), module_of(load_model(expected)).state_dict()
+        assert all(torch.equal(weights[name], same[name]) for name in same)
