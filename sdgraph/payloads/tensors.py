@@ -43,17 +43,24 @@ def from_blob(blob: Blob) -> Tensor:
     import torch
 
     dtype: torch.dtype = getattr(torch, DTYPE_NAMES[blob.dtype])
-    if not len(blob.data):
-        return torch.empty(blob.shape, dtype=dtype)
-    # Torch has no read-only tensors: reading stored bytes in place would let a node write into the store.
-    return torch.frombuffer(bytearray(blob.data), dtype=dtype).reshape(blob.shape)
+    # A copy in torch's own memory: torch has no read-only tensors, so reading stored bytes in place would let a node
+    # write into the store, and memory that is not torch's own can't be shared by copy-on-write.
+    tensor = torch.empty(blob.shape, dtype=dtype)
+    tensor.reshape(-1).view(torch.uint8).numpy().data[:] = memoryview(blob.data)
+    return tensor
 
 
 def shared(tensor: Tensor) -> Tensor:
-    """The same values; the memory is shared until one side writes, which then gets its own copy."""
+    """The same values; the memory is shared until one side writes, which then gets its own copy.
+
+    A tensor in memory that is not torch's own (`torch.from_numpy`) is copied at once.
+    """
     import torch
 
-    return torch._lazy_clone(tensor)  # pyright: ignore[reportPrivateImportUsage]
+    try:
+        return torch._lazy_clone(tensor)  # pyright: ignore[reportPrivateImportUsage]
+    except RuntimeError:
+        return tensor.clone()
 
 
 def tensor_bytes(tensors: Iterable[Tensor | None]) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -47,6 +48,18 @@ def test_writing_to_a_decoded_tensor_leaves_the_stored_bytes_alone() -> None:
     stored = bytearray(16)
     from_blob(Blob("F32", (4,), memoryview(stored))).fill_(1)
     assert stored == bytearray(16)
+
+
+def test_a_decoded_tensor_can_be_shared() -> None:
+    decoded = from_blob(Blob("F32", (2,), bytes(8)))
+    shared(decoded).add_(1)
+    assert decoded.tolist() == [0, 0]
+
+
+def test_a_tensor_in_memory_of_numpy_can_be_shared() -> None:
+    theirs = np.zeros(2, np.float32)
+    shared(torch.from_numpy(theirs)).add_(1)
+    assert theirs.tolist() == [0, 0]
 
 
 def add(tensor: Tensor) -> None:
