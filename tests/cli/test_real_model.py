@@ -65,7 +65,9 @@ def test_another_seed_encodes_no_text(ran: Path, sdgraph: Command) -> None:
     actions = {name: row["action"] for name, row in planned.items()}
     assert (actions["positive"], actions["negative"]) == ("hit", "hit")
     assert (actions["sample/start"], actions["image"], actions["save"]) == ("run", "run", "run")
-    found = sdgraph("run", ran, "-i", "seed=5", "--device", "cpu", "--json").json["nodes"]
+    done = sdgraph("run", ran, "-i", "seed=5", "--device", "cpu", "--json")
+    assert done.code == 0, done.err
+    found = done.json["nodes"]
     assert {name: report["status"] == "ran" for name, report in found.items()} == {
         name: action == "run" for name, action in actions.items()
     }
