@@ -72,6 +72,21 @@ def test_every_tile_is_asked_once_and_all_evaluations_are_counted() -> None:
     assert answer.nfe == 2 * len(grid.tiles)
 
 
+def test_the_order_of_the_tiles_does_not_matter() -> None:
+    class Smooth:
+        def guide(self, x: Tensor, sigma: Tensor, scale: float) -> Guided:
+            return Guided(x - x.mean(), nfe=1)
+
+    field = torch.randn(1, 4, 20, 20, generator=torch.Generator().manual_seed(0))
+    forwards, backwards = TileGrid(20, 20, tile=8, overlap=4), TileGrid(20, 20, tile=8, overlap=4)
+    backwards.__dict__["tiles"] = forwards.tiles[::-1]
+    first, second = (
+        TiledGuider(Smooth(), grid, lambda _: None).guide(field, torch.ones(1), 1.0).denoised
+        for grid in (forwards, backwards)
+    )
+    assert torch.allclose(first, second, atol=1e-6)
+
+
 def test_tiles_agree_with_one_piece_where_the_model_looks_at_single_points() -> None:
     class Pointwise:
         def guide(self, x: Tensor, sigma: Tensor, scale: float) -> Guided:
