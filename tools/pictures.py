@@ -15,8 +15,8 @@ from sdgraph.payloads.image import Image
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = ROOT / "workflows"
 FOLDER = ROOT / "docs" / "pictures"
-PANEL_PX, GAP_PX, TEXT_PX = 256, 16, 17
-PAPER, INK = "#ffffff", "#3c4250"
+PANEL_PX, GAP_PX, TEXT_PX, LINE_PX = 256, 16, 17, 22
+PAPER, INK, FRAME = "#ffffff", "#3c4250", "#d5d8de"
 
 BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
     "img2img": [("given", "resized.image")],
@@ -66,12 +66,14 @@ class Studio:
 
 
 def strips(studio: Studio) -> Iterator[tuple[str, list[Panel]]]:
-    """Each workflow's name, and its panels from what it was given to its result."""
+    """Each workflow's name, and its panels from what it was given to its result, which has its prompt below it."""
     for path in sorted(WORKFLOWS.glob("*.json")):
         before = BEFORE.get(path.stem, ())
         found = studio.run(path.stem, {}, {f"panel{index}": ref for index, (_, ref) in enumerate(before)})
         panels = [Panel(found[f"panel{index}"], caption) for index, (caption, _) in enumerate(before)]
-        yield path.stem, [*panels, Panel(found["image"], "result" if panels else "")]
+        prompt = str(read_document(path).nodes["positive"].values["prompt"])
+        result = found["image"]
+        yield path.stem, [*panels, Panel(result, f"{prompt} ({result.width_px} x {result.height_px} px)")]
 
 
 def prompts(studio: Studio) -> list[Panel]:
@@ -85,21 +87,31 @@ def prompts(studio: Studio) -> list[Panel]:
 def sheet(panels: Sequence[Panel], columns: int) -> Pillow.Image:
     """Panels in rows, each picture enlarged to one height with its caption below."""
     font = ImageFont.load_default(TEXT_PX)
-    cells = [_enlarged(panel.picture) for panel in panels]
-    rows = [range(start, min(start + columns, len(cells))) for start in range(0, len(cells), columns)]
-    caption_px = 2 * (TEXT_PX + 6) if any(panel.caption for panel in panels) else 0
-    width = max(sum(cells[index].width + GAP_PX for index in row) for row in rows) + GAP_PX
-    result = Pillow.new("RGB", (width, len(rows) * (PANEL_PX + GAP_PX + caption_px) + GAP_PX), PAPER)
-    draw = ImageDraw.Draw(result)
-    for number, row in enumerate(rows):
-        left, top = GAP_PX, GAP_PX + number * (PANEL_PX + GAP_PX + caption_px)
-        for index in row:
-            result.paste(cells[index], (left, top))
-            draw.rectangle((left, top, left + cells[index].width - 1, top + PANEL_PX - 1), outline="#d5d8de")
-            text = _wrapped(panels[index].caption, font, cells[index].width)
-            draw.multiline_text((left, top + PANEL_PX + 5), text, INK, font, spacing=4)
-            left += cells[index].width + GAP_PX
+    cells = [_cell(panel, font) for panel in panels]
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    width = max(sum(cell.width + GAP_PX for cell in row) for row in rows) + GAP_PX
+    height = sum(max(cell.height for cell in row) + GAP_PX for row in rows) + GAP_PX
+    result = Pillow.new("RGB", (width, height), PAPER)
+    top = GAP_PX
+    for row in rows:
+        left = GAP_PX
+        for cell in row:
+            result.paste(cell, (left, top))
+            left += cell.width + GAP_PX
+        top += max(cell.height for cell in row) + GAP_PX
     return result
+
+
+def _cell(panel: Panel, font: Any) -> Pillow.Image:
+    picture = _enlarged(panel.picture)
+    lines = _wrapped(panel.caption, font, picture.width)
+    cell = Pillow.new("RGB", (picture.width, picture.height + GAP_PX // 2 + len(lines) * LINE_PX), PAPER)
+    cell.paste(picture)
+    draw = ImageDraw.Draw(cell)
+    draw.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=FRAME)
+    for number, line in enumerate(lines):
+        draw.text((0, picture.height + GAP_PX // 2 + number * LINE_PX), line, INK, font)
+    return cell
 
 
 def _enlarged(picture: Image) -> Pillow.Image:
@@ -108,7 +120,7 @@ def _enlarged(picture: Image) -> Pillow.Image:
     return found.resize((round(found.width * PANEL_PX / found.height), PANEL_PX), Pillow.Resampling.LANCZOS)
 
 
-def _wrapped(text: str, font: Any, width_px: int) -> str:
+def _wrapped(text: str, font: Any, width_px: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -116,7 +128,7 @@ def _wrapped(text: str, font: Any, width_px: int) -> str:
             lines[-1] = longer
         else:
             lines.append(word)
-    return "\n".join(lines)
+    return lines
 
 
 def main() -> None:
