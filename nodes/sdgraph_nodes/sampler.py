@@ -5,13 +5,12 @@ from sdgraph.core.port import In, port
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.stages import MAX_STEPS, SigmaName, SolverName, Stage, plan_legs
-from sdgraph.errors import SamplingError
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
 from sdgraph.payloads.latents import Latents
 from sdgraph_nodes.outputs import LatentsOut
-from sdgraph_nodes.sampling import MAX_SEED, SampleFinish, SampleStage, SampleStart
+from sdgraph_nodes.sampling import MAX_SEED, SampleFinish, SampleStage, SampleStart, negative_missing
 from sdgraph_nodes.stage_edits import is_unguided, with_guidance, with_steps
 
 
@@ -41,12 +40,7 @@ class _SamplerPorts(Node[LatentsOut]):
         for number, leg in enumerate(legs, start=1):
             unguided = is_unguided(leg.guidance)
             if not unguided and self.negative is None:
-                raise SamplingError(
-                    "negative-missing",
-                    f"Stage {number} is guided, which needs a negative conditioning beside the positive one.",
-                    "Connect `negative`, or set the guidance to 1.",
-                    port="negative",
-                )
+                raise negative_missing(f"Stage {number}")
             stage = SampleStage(
                 denoiser=self.denoiser,
                 positive=self.positive,

@@ -101,6 +101,16 @@ class SampleFinish(Node[LatentsOut], type="sample.finish", version=1):
         return LatentsOut(latents=Latents(state.latents(), self.state.space))
 
 
+def negative_missing(what: str) -> SamplingError:
+    """The error for guidance without a negative conditioning; `what` is guided."""
+    return SamplingError(
+        "negative-missing",
+        f"{what} is guided, which needs a negative conditioning beside the positive one.",
+        "Connect `negative`, or set the guidance to 1.",
+        port="negative",
+    )
+
+
 def item_seeds(seed: int, batch: int) -> tuple[int, ...]:
     """One seed per item: `seed`, `seed` + 1, ..."""
     return tuple(seed + item for item in range(batch))

@@ -17,7 +17,7 @@ from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents
 from sdgraph_nodes.outputs import ImageOut
 from sdgraph_nodes.resize import resample
-from sdgraph_nodes.sampling import MAX_SEED, item_seeds
+from sdgraph_nodes.sampling import MAX_SEED, item_seeds, negative_missing
 from sdgraph_nodes.step_preview import StepReport
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
     """Seed of the first picture's noise; picture i of a batch has seed + i."""
 
     def run(self, ctx: RunContext) -> ImageOut:
+        if self.negative is None and self.guidance != 1:
+            raise negative_missing("The upscale")
         pool = ctx.service(ModelPool)
         with pool.lease(self.vae, ctx.device) as model:
             latents = encode_image(model, self.vae, self._enlarged(), self.tile_px)
@@ -102,13 +104,6 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
         from sdgraph.diffusion.start import start_from_latents
         from sdgraph_nodes.tiled_guider import TiledGuider
 
-        if self.negative is None and self.guidance != 1:
-            raise SamplingError(
-                "negative-missing",
-                f"A guidance of {self.guidance:g} needs a negative conditioning beside the positive one.",
-                "Connect `negative`, or set the guidance to 1.",
-                port="negative",
-            )
         grid = self._grid(latents)
         report = StepReport(ctx, self.denoiser, leg.steps, parts=len(grid.tiles))
         negative = self.positive if self.negative is None else self.negative

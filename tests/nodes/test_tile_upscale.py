@@ -26,15 +26,17 @@ def slope(edge_px: int = 64) -> Image:
 
 
 def upscale(image: Image, ctx: RecordingContext | None = None, **values: Any) -> Image:
-    knobs: dict[str, Any] = {"tile_px": 64, "overlap_px": 32, "steps": 8, "strength": 0.5, "guidance": 3.0, **values}
-    node: Any = TileUpscale(
-        image=image,
-        denoiser=model().denoiser,
-        vae=model().vae,
-        positive=prompt("a star"),
-        negative=prompt("blue"),
-        **knobs,
-    )
+    ports: Any = {
+        "tile_px": 64,
+        "overlap_px": 32,
+        "steps": 8,
+        "strength": 0.5,
+        "guidance": 3.0,
+        "positive": prompt("a star"),
+        "negative": prompt("blue"),
+        **values,
+    }
+    node: Any = TileUpscale(image=image, denoiser=model().denoiser, vae=model().vae, **ports)
     return node.run(ctx or context()).image
 
 
@@ -139,6 +141,13 @@ def test_tile_borders_are_no_rougher_than_the_rest_of_the_picture() -> None:
     rough = pixels.diff(dim=-1).abs().mean(dim=(0, 1, 2))
     at_borders = rough[[border - 1 for border in borders]].mean()
     assert at_borders <= 1.25 * rough.mean()
+
+
+def test_guidance_needs_a_negative_conditioning() -> None:
+    with pytest.raises(SamplingError) as caught:
+        upscale(slope(), negative=None)
+    assert caught.value.code == "negative-missing"
+    assert upscale(slope(), negative=None, guidance=1.0, steps=2).pixels.shape == (1, 3, 128, 128)
 
 
 def test_a_result_beyond_the_limit_is_refused_before_it_is_made() -> None:
