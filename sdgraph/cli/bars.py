@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sdgraph.cli.progress import line_of
 from sdgraph.engine.events import RunEvent
-from sdgraph.engine.plan import Action, Plan
+from sdgraph.engine.plan import Plan
 
 
 class Bars:
@@ -28,7 +28,7 @@ class Bars:
             console=console or Console(stderr=True),
             transient=True,
         )
-        self._all = self._progress.add_task("nodes", total=plan.count(Action.RUN))
+        self._all = self._progress.add_task("nodes", total=len(plan.to_run()))
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:

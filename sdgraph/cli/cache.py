@@ -10,7 +10,7 @@ import click
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from sdgraph.cli.failure import FAILED
-from sdgraph.cli.options import cache_option, json_option
+from sdgraph.cli.options import cache_option, help_if_alone, json_option
 from sdgraph.cli.stores import results_folder
 from sdgraph.cli.streams import nbytes_text, out, out_json, show_problems
 from sdgraph.core.registry import Registry
@@ -20,9 +20,11 @@ from sdgraph.errors import SettingsError
 from sdgraph.settings import read_settings
 
 
-@click.group
-def cache() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def cache(ctx: click.Context) -> None:
     """Look after the stored results. Losing one costs only the time to compute it again."""
+    help_if_alone(ctx)
 
 
 @cache.command
@@ -75,6 +77,8 @@ def clear(cache: str | None, as_json: bool) -> int:
 @contextmanager
 def _open(folder: str | None) -> Generator[DiskStore]:
     found = results_folder(read_settings(cache=folder))
+    if folder is not None and not found.exists():
+        raise SettingsError("store-missing", f"There is no result store {found}.", "Check the folder given to --cache.")
     registry = Registry.installed()
     store = DiskStore(found, Payloads(registry.port_types))
     try:

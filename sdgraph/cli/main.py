@@ -14,6 +14,7 @@ import click
 
 from sdgraph import __version__
 from sdgraph.cli.failure import report_failure
+from sdgraph.cli.options import help_if_alone
 from sdgraph.cli.signals import interrupt_on_sigterm
 
 _COMMANDS = {
@@ -42,13 +43,15 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Runs Stable Diffusion workflows, and recomputes only what changed.
 
     A workflow is a JSON file, a PNG that sdgraph wrote, or - for standard input.
     """
+    help_if_alone(ctx)
 
 
 def run_command(arguments: Sequence[str]) -> int:

@@ -72,6 +72,8 @@ def _given(port: dict[str, Any]) -> str:
     if (unit := port.get("unit")) and not port["required"]:
         text += f" {unit}"
     limits = ", ".join(f"{name} {bound}" for name, bound in port.get("constraints", {}).items())
+    if choices := port.get("schema", {}).get("enum"):
+        limits = f"one of {', '.join(map(str, choices))}"
     return f"{text} ({limits})" if limits else text
 
 

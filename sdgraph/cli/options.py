@@ -17,6 +17,12 @@ cache_option = click.option("--cache", metavar="DIR|off", help="Folder of the re
 device_option = click.option("--device", metavar="D", help="Where models run: auto, cpu, cuda, cuda:1, mps.")
 
 
+def help_if_alone(ctx: click.Context) -> None:
+    """Show a group's help when none of its commands was asked for."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
 def input_options(command: F) -> F:
     """`-i NAME=VALUE` and `--inputs FILE`."""
     command = click.option("--inputs", "inputs_file", metavar="FILE", help="A JSON object of the inputs' values.")(

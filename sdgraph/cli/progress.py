@@ -55,4 +55,7 @@ def line_of(event: RunEvent, plan: Plan) -> str | None:
 
 
 def _reason(event: RunEvent, plan: Plan) -> str:
-    return plan.step_of[event.node or ""].reason.text
+    step = plan.step_of[event.node or ""]
+    if step.action is Action.RUN and step.node.id != event.node:
+        return f"the same as {step.node.id}"
+    return step.reason.text

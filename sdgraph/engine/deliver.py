@@ -64,10 +64,10 @@ def picture_texts(
     The workflow has the inputs' values in their places, so that it makes the same picture by itself. The same run gives
     the same texts on any machine.
     """
-    given = to_jsonable_python(dict(inputs))
+    document = canonical(with_inputs(document, to_jsonable_python(dict(inputs))), registry)
     parts: dict[str, Any] = {
-        "sdgraph.workflow": to_data(canonical(with_inputs(document, given), registry)),
-        "sdgraph.inputs": given,
+        "sdgraph.workflow": to_data(document),
+        "sdgraph.inputs": dict(_input_values(document, registry)),
         "sdgraph.seeds": {f"{node.origin or node.id}.{port}": seed for node, port, seed in _values(graph, "seed")},
         "sdgraph.models": dict(_models(graph)),
     }
@@ -176,6 +176,19 @@ class _Delivery:
         else:
             message = f"The files could not be written: {type(error).__name__}: {error}."
             self.problems.append(Problem("delivery-failed", message, None, node))
+
+
+def _input_values(document: WorkflowDocument, registry: Registry) -> Iterator[tuple[str, Any]]:
+    """What the inputs are: the values in the workflow, or the defaults of the ports that they feed."""
+    for name, targets in document.inputs.items():
+        ref = targets_of(targets)[0]
+        entry = document.nodes[ref.node]
+        spec = registry.specs.get(entry.type)
+        port = spec.inputs.get(ref.port) if spec else None
+        if ref.port in entry.values:
+            yield name, entry.values[ref.port]
+        elif port is not None and port.is_value and not port.required and ref.port not in entry.links:
+            yield name, port.to_json(port.default)
 
 
 def _values(graph: Graph, widget: str) -> Iterator[tuple[GraphNode, str, Any]]:

@@ -29,6 +29,11 @@ def test_help_lists_each_command_with_the_summary_that_it_gives_itself(sdgraph: 
     assert f"Usage: sdgraph {command}" in done.out
 
 
+def test_without_a_command_the_help_is_shown(sdgraph: Command) -> None:
+    assert sdgraph().out == sdgraph("--help").out
+    assert sdgraph("cache").out == sdgraph("cache", "--help").out
+
+
 def test_nodes_are_listed_by_category(sdgraph: Command) -> None:
     done = sdgraph("nodes")
     assert done.code == 0
@@ -46,6 +51,10 @@ def test_the_page_of_a_node_shows_ports_with_defaults_and_help(sdgraph: Command)
         ["a", "Int", "1", "px", "(ge", "0,", "le", "1000)", "The", "first", "one."]
     ]
     assert [line.split() for line in lines if line.startswith("value")] == [["value", "Int"]]
+
+
+def test_the_page_of_a_node_shows_choices(sdgraph: Command) -> None:
+    assert "'png' (one of png, jpeg, webp)" in sdgraph("nodes", "image.save").out
 
 
 def test_the_catalogue_is_json_too(sdgraph: Command) -> None:
@@ -116,6 +125,7 @@ def test_cache_clear_removes_everything(sdgraph: Command, stored: Path) -> None:
     [
         (["--budget", "much"], "size-invalid"),
         (["--cache", "off"], "cache-off"),
+        (["--cache", "nothing"], "store-missing"),
         (["--cache", "w.json"], "store-unusable"),
     ],
 )
