@@ -212,8 +212,9 @@ class DiskStore:
             return StoreInfo(self.folder, self._index.count(), len(sizes), sum(sizes))
 
     def verify(self) -> tuple[int, int]:
-        """Read every entry against its digests; damaged ones are removed. Returns how many were good and bad."""
+        """Read everything against its digests; what is damaged is removed. Returns how many were good and bad."""
         with self._maintained():
+            self._index.check()
             found = [self._load(key, touch=False) is not None for key in self._index.all_keys()]
             return found.count(True), found.count(False)
 

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS entries (
     used_at REAL NOT NULL
 ) WITHOUT ROWID
 """
+_INSERT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)"
 _WAIT_S = 10.0
 """How long to wait for another process that is writing."""
 _TOUCH_AFTER_S = 3600.0
@@ -127,7 +128,7 @@ class Index:
 
     def put(self, key: CacheKey, manifest: bytes, nbytes: int, cost_s: float) -> None:
         row = (key, manifest, _digest(key, manifest), nbytes, cost_s, time.time())
-        self._fetch("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", *row)
+        self._fetch(_INSERT, *row)
 
     def touch(self, row: IndexRow) -> None:
         """Note that an entry was used."""
@@ -144,6 +145,24 @@ class Index:
         count = self.count()
         self._fetch("DELETE FROM entries")
         return count
+
+    def check(self) -> None:
+        """Look at the whole file, and start anew with the rows that are right if it is damaged.
+
+        Damage that SQLite doesn't meet in passing makes entries impossible to find, not wrong.
+        """
+        connection = self._connection
+        said = self._fetch("PRAGMA integrity_check(1)")
+        if said == [(b"ok",)]:
+            return
+        rows = [row for row in self._fetch("SELECT * FROM entries") if _is_right(row)]
+        if self._connection is not connection:  # reading it all was enough to start anew
+            return
+        with self._lock:
+            self._connection.close()
+            self._connection = self._open_anew(sqlite3.DatabaseError(said[0][0].decode()))
+        for row in rows:
+            self._fetch(_INSERT, *row)
 
     def count(self) -> int:
         return self._fetch("SELECT COUNT(*) FROM entries")[0][0]
@@ -197,6 +216,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _try(connection: sqlite3.Connection) -> None:
     connection.execute("SELECT key FROM entries LIMIT 1").fetchall()
+
+
+def _is_right(row: tuple[Any, ...]) -> bool:
+    key, manifest, digest, *numbers = row
+    texts_are_right = isinstance(key, bytes) and isinstance(manifest, bytes) and _digest(key, manifest) == digest
+    return texts_are_right and all(isinstance(number, (int, float)) for number in numbers)
 
 
 def _digest(key: CacheKey, manifest: bytes) -> bytes:
