@@ -39,6 +39,7 @@ class Loaded:
     document: WorkflowDocument
     inputs: Mapping[str, Any]
     graph: Graph
+    folder: Path
     name: str
     warnings: tuple[Problem, ...]
 
@@ -53,7 +54,7 @@ def load(file: str, given: Iterable[str], inputs_file: str | None, registry: Reg
     problems = (*registry.problems, *checked.problems)
     if checked.graph is None:
         raise WorkflowError(checked.problems)
-    return Loaded(source.document, inputs, checked.graph, source.name, problems)
+    return Loaded(source.document, inputs, checked.graph, source.folder, source.name, problems)
 
 
 def read_source(file: str, max_nodes: int) -> Source:

@@ -17,6 +17,7 @@ from sdgraph.cli.progress import progress
 from sdgraph.cli.signals import cancel_on_signals
 from sdgraph.cli.stores import Shelf, open_shelf
 from sdgraph.cli.streams import err, out, out_json, show_problems
+from sdgraph.core.inline import self_contained
 from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken, Services
 from sdgraph.engine.deliver import Delivered, deliver, delivers_files, picture_texts, require_writable
@@ -75,7 +76,8 @@ def run(
         report = _execute(executor, plan)
         if shelf.journal:
             shelf.journal.write(loaded.name, [(node, step.key) for node, step in plan.by_node()])
-        texts = picture_texts(loaded.document, loaded.inputs, loaded.graph, registry, __version__)
+        whole = self_contained(loaded.document, loaded.folder)
+        texts = picture_texts(whole, loaded.inputs, loaded.graph, registry, __version__)
         delivered = deliver(plan, report, executor.payloads, folder, texts)
         status = _status(report, delivered)
         if status == "cancelled":

@@ -145,6 +145,31 @@ def test_a_picture_opens_as_the_workflow_that_made_it(sdgraph: Command, picture:
     assert first == second
 
 
+def test_a_picture_of_a_workflow_in_several_files_opens_anywhere(
+    sdgraph: Command, write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inner = {"fill": node("toy.fill", {}, edge_px=5)}
+    middle = {"a": {"type": "graph:inner", "links": {}}}
+    write(
+        middle,
+        "parts.json",
+        graphs={"inner": {"nodes": inner, "inputs": {"red": "fill.red"}, "outputs": {"image": "fill.image"}}},
+        inputs={"red": "a.red"},
+        outputs={"image": "a.image"},
+    )
+    uses = {"one": {"type": "graph:parts.json", "values": {"red": 0.1}}, "two": {"type": "graph:inner"}}
+    own = {"inner": {"nodes": {"fill": node("toy.fill", edge_px=6)}, "outputs": {"image": "fill.image"}}}
+    path = write(uses, graphs=own, outputs={"one": "one.image", "two": "two.image"})
+    assert sdgraph("run", path, "-o", tmp_path / "first").code == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    again = sdgraph("run", tmp_path / "first" / "one.png", "-o", tmp_path / "second", "--json")
+    assert {report["status"] for report in again.json["nodes"].values()} == {"hit"}
+    for name in ("one.png", "two.png"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
 def test_a_workflow_comes_from_standard_input(sdgraph: Command, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for content in (picture.read_bytes(), None):
         given = content or Path("output/kept.png").read_bytes()
