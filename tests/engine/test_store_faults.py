@@ -26,6 +26,20 @@ ENTRIES = 12
 PAYLOADS = Bench(MemoryStore).payloads
 
 
+OBJECT_DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"more"),
+    "empty": lambda path: path.write_bytes(b""),
+    "deleted": lambda path: path.unlink(),
+}
+INDEX_DAMAGE: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: path.write_bytes(b"this is no database" * 100),
+    "cut in the first page": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    "cut after the first page": lambda path: path.write_bytes(path.read_bytes()[:4096]),
+    "header": lambda path: path.write_bytes(path.read_bytes()[:16] + b"\xff" * 84 + path.read_bytes()[100:]),
+}
+
+
 def key(number: int) -> bytes:
     return number.to_bytes(32, "big")
 
@@ -105,14 +119,9 @@ def test_any_flipped_bit_in_an_object_is_a_reported_miss_of_that_result_only(fol
     assert misses_without_a_report(folder) == list(range(ENTRIES))  # told once; removed since
 
 
-@pytest.mark.parametrize("damage", [
-    lambda path: path.write_bytes(path.read_bytes()[:-7]),
-    lambda path: path.write_bytes(path.read_bytes() + b"more"),
-    lambda path: path.write_bytes(b""),
-    lambda path: path.unlink(),
-], ids=["truncated", "longer", "empty", "deleted"])  # fmt: skip
-def test_a_file_that_is_not_what_it_was_is_a_reported_miss(folder: Path, damage: Callable[[Path], None]) -> None:
-    damage(objects(folder)[0])
+@pytest.mark.parametrize("damage", OBJECT_DAMAGE)
+def test_a_file_that_is_not_what_it_was_is_a_reported_miss(folder: Path, damage: str) -> None:
+    OBJECT_DAMAGE[damage](objects(folder)[0])
     store = open_store(folder)
     assert store.verify() == (ENTRIES - 1, 1)
     assert [problem.code for problem in store.take_problems()] == ["cache-entry-damaged"]
@@ -148,14 +157,9 @@ def test_flipped_bits_anywhere_in_the_index_give_no_wrong_result(
     misses_without_a_report(folder)
 
 
-@pytest.mark.parametrize("damage", [
-    lambda path: path.write_bytes(b"this is no database" * 100),
-    lambda path: path.write_bytes(path.read_bytes()[:1000]),
-    lambda path: path.write_bytes(path.read_bytes()[:4096]),
-    lambda path: path.write_bytes(path.read_bytes()[:16] + b"\xff" * 84 + path.read_bytes()[100:]),
-], ids=["text", "cut in the first page", "cut after the first page", "header"])  # fmt: skip
-def test_a_destroyed_index_is_reported_set_aside_and_started_anew(folder: Path, damage: Callable[[Path], None]) -> None:
-    damage(folder / FORMAT_FOLDER / "index.sqlite3")
+@pytest.mark.parametrize("damage", INDEX_DAMAGE)
+def test_a_destroyed_index_is_reported_set_aside_and_started_anew(folder: Path, damage: str) -> None:
+    INDEX_DAMAGE[damage](folder / FORMAT_FOLDER / "index.sqlite3")
     assert misses_without_a_report(folder) == []
     assert (folder / FORMAT_FOLDER / "damaged-index.sqlite3").exists()
 

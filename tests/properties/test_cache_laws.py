@@ -98,7 +98,7 @@ def uncached(workflow: Workflow) -> RunReport:
 
 
 def read_by(part: Part, values: Mapping[str, Any] | None) -> set[int | None]:
-    """What a part depends on. A choice known from the plan, or from the `values` of a run, leaves a switch one branch."""
+    """What a part depends on. A choice that is known, from a run's `values` or before, leaves a switch one branch."""
     a, b, choice = part.sources
     if part.kind != "switch" or (choice is not None and values is None):
         return {a, b, choice}

@@ -133,6 +133,7 @@ class DiskStore:
             "store-disk-full" if full else "store-unwritable",
             f"Results are no longer stored, because writing to {self.folder} failed: {error}.",
             "Free space with `sdgraph cache gc`, or choose another folder with --cache DIR.",
+            once=True,
         )
 
     def _encode(self, result: Result) -> tuple[bytes, int] | None:
