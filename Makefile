@@ -9,8 +9,8 @@ TYPED := $(VENV)/.typed
 SOURCES := $(shell find sdgraph nodes tests tools benchmarks training -name '*.py' 2>/dev/null)
 
 # Build requirements are pinned too, and no tool reports newer versions of itself.
-export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
-export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 

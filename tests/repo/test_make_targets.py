@@ -52,3 +52,13 @@ def test_make_test_checks_style_types_layers_and_behaviour() -> None:
     assert re.search(r"^check: lint types layers$", makefile, re.MULTILINE)
     for tool in ("ruff check", "ruff format --check", "pyright", "lint-imports", "pytest"):
         assert re.search(rf"^\t\$\(BIN\)/{tool}", makefile, re.MULTILINE), tool
+
+
+def test_every_program_that_a_target_runs_exists_and_every_benchmark_is_run() -> None:
+    programs = re.findall(r"\$\(BIN\)/python -m ([\w.]+)", text_of("Makefile"))
+    assert programs
+    for program in programs:
+        path = ROOT / program.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), program
+    benchmarks = {f"benchmarks.{path.stem}" for path in (ROOT / "benchmarks").glob("[!_]*.py")}
+    assert benchmarks <= set(programs)
