@@ -94,19 +94,20 @@ def sample_pictures(
 def _load_pipeline(assets: Path, guided: bool) -> Any:
     """The assets as a diffusers pipeline with DPM-Solver++(2M)."""
     import torch
-    from diffusers import (
+
+    from training.shapes.libraries import (
         ControlNetModel,
         DPMSolverMultistepScheduler,
         StableDiffusionControlNetPipeline,
         StableDiffusionPipeline,
     )
 
-    pipeline: Any = StableDiffusionPipeline.from_pretrained(assets, torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(assets, torch_dtype=torch.float32)
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     if guided:
         controlnet = ControlNetModel.from_pretrained(assets / "controlnet_canny", torch_dtype=torch.float32)
         pipeline = StableDiffusionControlNetPipeline(
-            **pipeline.components, controlnet=cast(Any, controlnet), requires_safety_checker=False
+            **pipeline.components, controlnet=controlnet, requires_safety_checker=False
         )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -5,17 +5,18 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 import torch
-from diffusers import ControlNetModel, StableDiffusionPipeline
 
 from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from training.shapes.controlnet import GuidedNoise, new_controlnet, train_controlnet
 from training.shapes.encode import encode_dataset, load_dataset
 from training.shapes.export import assets_bytes, export_assets
+from training.shapes.libraries import ControlNetModel, StableDiffusionPipeline
+from training.shapes.restore import restore_checkpoints
 from training.shapes.settings import Schedule, Settings
+from training.shapes.text import train_text
 from training.shapes.tiny import train_tiny
 from training.shapes.unet import BatchSource, load_model, train_unet
 from training.shapes.vae import train_vae
@@ -41,6 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         text_layers=1,
         vae=ONE_STEP,
         tiny=ONE_STEP,
+        text=ONE_STEP,
         unet=ONE_STEP,
         controlnet=ONE_STEP,
     )
@@ -49,6 +51,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     train_vae(settings)
     encode_dataset(settings)
     train_tiny(settings)
+    train_text(settings)
     train_unet(settings)
     train_controlnet(settings)
     with warnings.catch_warnings():
@@ -97,13 +100,24 @@ def test_a_new_controlnet_changes_nothing(trained: Settings) -> None:
 def test_the_exported_folder_loads_as_a_pipeline(trained: Settings) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pipeline: Any = StableDiffusionPipeline.from_pretrained(trained.assets_dir, torch_dtype=torch.float32)
+        pipeline = StableDiffusionPipeline.from_pretrained(trained.assets_dir, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     pictures = pipeline("a red star", num_inference_steps=1, output_type="np").images
     assert pictures.shape == (1, 32, 32, 3)
     assert pipeline.vae.config.scaling_factor == load_dataset(trained).scaling_factor
-    controlnet = cast(Any, ControlNetModel.from_pretrained(trained.assets_dir / "controlnet_canny"))
+    controlnet = ControlNetModel.from_pretrained(trained.assets_dir / "controlnet_canny")
     assert controlnet.config.cross_attention_dim == 32
+
+
+def test_training_goes_on_from_exported_assets(trained: Settings, tmp_path: Path) -> None:
+    settings = replace(trained, work_dir=tmp_path / "work")
+    restore_checkpoints(settings)
+    exported = load_model(trained).unet.conv_in.weight
+    assert torch.allclose(load_model(settings).unet.conv_in.weight, exported, atol=1e-3)
+    encode_dataset(settings)
+    for stage in (train_vae, train_tiny, train_text, train_unet, train_controlnet):
+        stage(settings)
+    assert require_checkpoint(settings.work_dir / "controlnet.pt")["step"] == 1
 
 
 def test_an_interrupted_write_leaves_the_last_checkpoint(tmp_path: Path) -> None:

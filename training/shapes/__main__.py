@@ -18,7 +18,9 @@ from training.shapes.card import write_card
 from training.shapes.controlnet import train_controlnet
 from training.shapes.encode import encode_dataset
 from training.shapes.export import export_assets
+from training.shapes.restore import restore_checkpoints
 from training.shapes.settings import Settings
+from training.shapes.text import train_text
 from training.shapes.tiny import train_tiny
 from training.shapes.unet import train_unet
 from training.shapes.vae import train_vae
@@ -27,17 +29,22 @@ STAGES: dict[str, Callable[[Settings], Path]] = {
     "vae": train_vae,
     "encode": encode_dataset,
     "tiny": train_tiny,
+    "text": train_text,
     "unet": train_unet,
     "controlnet": train_controlnet,
     "export": export_assets,
     "card": write_card,
 }
+EXTRA_STAGES: dict[str, Callable[[Settings], Path]] = {"restore": restore_checkpoints}
+
+
+STAGES_HELP = f"of {', '.join(STAGES)} (all of them when left out), or restore: checkpoints from the shipped assets"
 
 
 def main() -> None:
     defaults = Settings()
     parser = argparse.ArgumentParser(prog="python -m training.shapes", description=cast(str, __doc__).splitlines()[0])
-    parser.add_argument("stages", nargs="*", metavar="stage", help=f"of {', '.join(STAGES)}; all when left out")
+    parser.add_argument("stages", nargs="*", metavar="stage", help=STAGES_HELP)
     parser.add_argument("--work-dir", type=Path, default=defaults.work_dir, help="checkpoints and encoded scenes")
     parser.add_argument("--assets-dir", type=Path, default=defaults.assets_dir, help="where the result is written")
     parser.add_argument("--image-px", type=int, default=defaults.image_px, help="side of a training picture, of 8")
@@ -48,8 +55,9 @@ def main() -> None:
     parser.add_argument("--no-compile", action="store_true", help="without torch.compile: slower steps, quicker start")
     parser.add_argument("--unet-steps", type=int, default=defaults.unet.steps)
     options = parser.parse_args()
-    if unknown := set(options.stages) - set(STAGES):
-        parser.error(f"no stage is called {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
+    known = STAGES | EXTRA_STAGES
+    if unknown := set(options.stages) - set(known):
+        parser.error(f"no stage is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
     settings = replace(
@@ -66,7 +74,7 @@ def main() -> None:
     )
     for name in options.stages or STAGES:
         logging.info("stage %s", name)
-        STAGES[name](settings)
+        known[name](settings)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from diffusers import ControlNetModel
 from torch import nn
 
 from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from training.shapes.drawing import draw
 from training.shapes.encode import load_dataset, scene_of
+from training.shapes.libraries import ControlNetModel, DiffusersModel
 from training.shapes.muon import Optimizers
 from training.shapes.settings import Settings
 from training.shapes.unet import BatchSource, TextToNoise, load_model, update_average
@@ -32,12 +32,12 @@ def edges_of(picture: np.ndarray, low: float = 100.0, high: float = 200.0) -> np
     return np.repeat(edges[None].astype(np.float32) / 255.0, 3, axis=0)
 
 
-def new_controlnet(model: TextToNoise) -> ControlNetModel:
+def new_controlnet(model: TextToNoise) -> DiffusersModel:
     """A copy of the denoiser's encoder whose residuals start at zero."""
     return ControlNetModel.from_unet(model.unet, conditioning_embedding_out_channels=HINT_CHANNELS)
 
 
-def load_controlnet(settings: Settings, model: TextToNoise) -> ControlNetModel:
+def load_controlnet(settings: Settings, model: TextToNoise) -> DiffusersModel:
     """The trained ControlNet of this stage, for inference."""
     controlnet = new_controlnet(model)
     controlnet.load_state_dict(require_checkpoint(settings.work_dir / "controlnet.pt")["ema"])
@@ -47,7 +47,7 @@ def load_controlnet(settings: Settings, model: TextToNoise) -> ControlNetModel:
 class GuidedNoise(nn.Module):
     """The frozen denoiser with a trainable ControlNet beside it."""
 
-    def __init__(self, model: TextToNoise, controlnet: ControlNetModel) -> None:
+    def __init__(self, model: TextToNoise, controlnet: DiffusersModel) -> None:
         super().__init__()
         self.model = model
         self.controlnet = controlnet
@@ -90,7 +90,7 @@ def train_controlnet(settings: Settings) -> Path:
     if (state := load_checkpoint(path)) is not None:
         guided.controlnet.load_state_dict(state["model"])
         averaged.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        optimizer.load_state_dict(state.get("optimizer"))
         step = int(state["step"])
     smooth = 0.0
     while step < schedule.steps:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
 from training.shapes.captions import write_caption
 from training.shapes.checkpoint import load_checkpoint, save_checkpoint
 from training.shapes.drawing import draw
+from training.shapes.libraries import DiffusersModel
 from training.shapes.pictures import to_tensor
 from training.shapes.settings import Settings
 from training.shapes.tokens import build_tokenizer, encode_captions
@@ -78,7 +78,7 @@ def load_dataset(settings: Settings) -> LatentDataset:
 
 @torch.inference_mode()
 def _encode_shard(
-    settings: Settings, vae: AutoencoderKL, tokenizer: CLIPTokenizer, indices: range
+    settings: Settings, vae: DiffusersModel, tokenizer: CLIPTokenizer, indices: range
 ) -> dict[str, torch.Tensor]:
     means: list[torch.Tensor] = []
     stds: list[torch.Tensor] = []

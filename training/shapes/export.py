@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
 
 from training.shapes.controlnet import load_controlnet, new_controlnet
 from training.shapes.encode import load_dataset
+from training.shapes.libraries import StableDiffusionPipeline
 from training.shapes.settings import Settings
 from training.shapes.tiny import load_tiny, new_tiny
 from training.shapes.tokens import load_tokenizer

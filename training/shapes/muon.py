@@ -1,7 +1,7 @@
 """Muon: momentum whose matrices are orthogonalised before each step (Jordan et al. 2024), beside AdamW for the rest.
 
-Updates are scaled so that their root mean square is that of AdamW (Liu et al. 2025, "Muon is Scalable for LLM Training",
-section 2.2), hence both parts share one learning rate. Convolution kernels count as matrices [out, in * h * w].
+Updates are scaled so that their root mean square is that of AdamW (Liu et al. 2025, "Muon is Scalable for LLM
+Training", section 2.2), so both parts share one learning rate. Convolution kernels count as matrices [out, in * h * w].
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-ITERATIONS = 5
+ITERATIONS = 4
 MOMENTUM = 0.95
 
 
@@ -87,7 +87,7 @@ class Optimizers:
         """The states of both parts."""
         return [part.state_dict() for part in self.parts]
 
-    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Restore both parts."""
-        for part, state in zip(self.parts, states, strict=True):
+    def load_state_dict(self, states: list[dict[str, Any]] | None) -> None:
+        """Restore both parts; without states, as after `restore`, they begin afresh."""
+        for part, state in zip(self.parts, states or (), strict=states is not None):
             part.load_state_dict(state)

@@ -8,6 +8,8 @@ from pathlib import Path
 LATENT_CHANNELS = 4
 DOWNSCALE = 8
 MAX_TOKENS = 77
+SHORT_TOKENS = 32
+"""Padded length of most training batches: it holds every caption and costs less than the full 77."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,12 @@ class Settings:
     captions_per_scene: int = 3
     shard_scenes: int = 16_000
     vae_channels: tuple[int, ...] = (16, 32, 64, 64)
-    unet_channels: tuple[int, ...] = (128, 128)
-    text_width: int = 192
+    unet_channels: tuple[int, ...] = (96, 160)
+    text_width: int = 160
     text_layers: int = 3
     vae: Schedule = field(default_factory=lambda: Schedule(7000, 16, 1e-3, 100, 1800))
     tiny: Schedule = field(default_factory=lambda: Schedule(1500, 32, 2e-3, 50, 750))
+    text: Schedule = field(default_factory=lambda: Schedule(700, 128, 2e-3, 50, 350))
     unet: Schedule = field(default_factory=lambda: Schedule(20_000, 64, 4e-4, 500, 4000))
     controlnet: Schedule = field(default_factory=lambda: Schedule(3000, 32, 4e-4, 100, 1000))
 

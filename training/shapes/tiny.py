@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny
 from torch import nn
 
 from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from training.shapes.encode import load_dataset
+from training.shapes.libraries import AutoencoderTiny, DiffusersModel
+from training.shapes.muon import Optimizers
 from training.shapes.pictures import picture_batch
 from training.shapes.settings import LATENT_CHANNELS, Settings
 from training.shapes.vae import load_vae
@@ -21,7 +22,7 @@ SAVE_EVERY = 250
 logger = logging.getLogger(__name__)
 
 
-def new_tiny() -> AutoencoderTiny:
+def new_tiny() -> DiffusersModel:
     """An untrained preview autoencoder (Bohan 2023, "Tiny AutoEncoder for Stable Diffusion"), 8x downscale."""
     return AutoencoderTiny(
         encoder_block_out_channels=(CHANNELS,) * 4,
@@ -33,7 +34,7 @@ def new_tiny() -> AutoencoderTiny:
     )
 
 
-def load_tiny(settings: Settings) -> AutoencoderTiny:
+def load_tiny(settings: Settings) -> DiffusersModel:
     """The trained preview autoencoder, for inference; it takes latents as the denoiser sees them, already scaled."""
     tiny = new_tiny()
     tiny.load_state_dict(require_checkpoint(settings.work_dir / "tiny.pt")["model"])
@@ -48,11 +49,11 @@ def train_tiny(settings: Settings) -> Path:
     scaling_factor = load_dataset(settings).scaling_factor
     teacher = load_vae(settings)
     tiny = new_tiny().to(settings.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(tiny.parameters(), lr=schedule.learning_rate)
+    optimizer = Optimizers(tiny, schedule.learning_rate, ends=("encoder.layers.0.", "decoder.layers.0."))
     step = 0
     if (state := load_checkpoint(path)) is not None:
         tiny.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        optimizer.load_state_dict(state.get("optimizer"))
         step = int(state["step"])
     while step < schedule.steps:
         rng = np.random.default_rng([settings.seed, 4, step])
@@ -63,10 +64,7 @@ def train_tiny(settings: Settings) -> Path:
             loss = _loss(tiny, pictures, latents)
         loss.backward()
         nn.utils.clip_grad_norm_(tiny.parameters(), 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate(step)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(schedule.rate(step))
         step += 1
         if step % 100 == 0:
             logger.info("tiny step %d: loss %.4f", step, float(loss.detach()))
@@ -75,7 +73,7 @@ def train_tiny(settings: Settings) -> Path:
     return path
 
 
-def _loss(tiny: AutoencoderTiny, pictures: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+def _loss(tiny: DiffusersModel, pictures: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
     """Absolute error of the decoded pictures plus squared error of the encoded latents."""
     decoded = tiny.decode(latents).sample.float()
     encoded = tiny.encode(pictures).latents.float()

@@ -1,4 +1,4 @@
-"""Stage `unet`: the denoiser and the text encoder, trained together on encoded scenes.
+"""Stage `unet`: the denoiser, trained on encoded scenes and on the captions that the stage `text` made readable.
 
 Velocity prediction (Salimans & Ho 2022, section 4) under a noise schedule that keeps 1.5 % of the signal at its end.
 """
@@ -10,29 +10,29 @@ import logging
 import shutil
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel
 
 from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from training.shapes.encode import LatentDataset, load_dataset
+from training.shapes.libraries import AttnProcessor, DDIMScheduler, DiffusersModel, UNet2DConditionModel
 from training.shapes.muon import Optimizers
-from training.shapes.settings import LATENT_CHANNELS, MAX_TOKENS, Settings
+from training.shapes.settings import LATENT_CHANNELS, MAX_TOKENS, SHORT_TOKENS, Settings
+from training.shapes.text import new_text_encoder
 from training.shapes.tokens import load_tokenizer
 
-SHORT_TOKENS = 32
 LONG_SHARE = 0.15
-"""Share of batches padded to the full 77 tokens, as inference pads them; the others are cheaper."""
+"""Share of batches padded to the full 77 tokens, as inference pads them."""
 EMPTY_SHARE = 0.12
+TEXT_PREFIX = "text_encoder."
 EMA_DECAY = 0.999
 SAVE_EVERY = 500
 logger = logging.getLogger(__name__)
 
 
-def new_scheduler() -> DDIMScheduler:
+def new_scheduler() -> DiffusersModel:
     """The noise schedule; its config is what the assets' `scheduler_config.json` holds."""
     return DDIMScheduler(
         beta_start=0.00085,
@@ -46,38 +46,26 @@ def new_scheduler() -> DDIMScheduler:
 
 
 class TextToNoise(nn.Module):
-    """Text encoder and UNet as one trainable model."""
+    """Text encoder and UNet as one model."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        tokenizer = load_tokenizer(settings.work_dir / "tokenizer")
-        self.text_encoder = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=settings.text_width,
-                intermediate_size=4 * settings.text_width,
-                num_hidden_layers=settings.text_layers,
-                num_attention_heads=settings.text_width // 32,
-                max_position_embeddings=MAX_TOKENS,
-                projection_dim=settings.text_width,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        )
+        self.text_encoder = new_text_encoder(settings)
         blocks = len(settings.unet_channels)
         self.unet = UNet2DConditionModel(
             sample_size=settings.latent_px,
             in_channels=LATENT_CHANNELS,
             out_channels=LATENT_CHANNELS,
-            down_block_types=("CrossAttnDownBlock2D",) * blocks,
-            up_block_types=("CrossAttnUpBlock2D",) * blocks,
+            down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (blocks - 1),
+            up_block_types=("CrossAttnUpBlock2D",) * (blocks - 1) + ("UpBlock2D",),
             block_out_channels=settings.unet_channels,
             layers_per_block=1,
             cross_attention_dim=settings.text_width,
-            attention_head_dim=8,
+            attention_head_dim=4,
             norm_num_groups=16,
         )
+        # Sequences are short: on a CPU the fused attention's backward pass costs more than all convolutions together.
+        self.unet.set_attn_processor(AttnProcessor())
 
     def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """Predicted velocity [N, 4, h, w] of noisy latents, timesteps [N] and token ids [N, length]."""
@@ -137,19 +125,25 @@ def train_unet(settings: Settings) -> Path:
     schedule = settings.unet
     torch.manual_seed(settings.seed)
     source = BatchSource(settings, load_dataset(settings))
-    model = TextToNoise(settings).to(settings.device, memory_format=torch.channels_last)
-    averaged = copy.deepcopy(model).requires_grad_(False)
+    model = cast(TextToNoise, cast(Any, TextToNoise(settings)).to(settings.device, memory_format=torch.channels_last))
     optimizer = Optimizers(model, schedule.learning_rate, ends=("conv_in", "conv_out", "embedding"))
     step = 0
+    text = require_checkpoint(settings.work_dir / "text.pt")["model"]
+    model.text_encoder.load_state_dict(
+        {name.removeprefix(TEXT_PREFIX): value for name, value in text.items() if name.startswith(TEXT_PREFIX)}
+    )
+    model.text_encoder.requires_grad_(False)
+    averaged = copy.deepcopy(model).requires_grad_(False)
     if (state := load_checkpoint(path)) is not None:
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        optimizer.load_state_dict(state.get("optimizer"))
         step = int(state["step"])
     forward = torch.compile(model, dynamic=False, disable=not settings.compile)
     smooth, started = 0.0, time.monotonic()
     while step < schedule.steps:
-        noisy, timesteps, tokens, target, _ = (part.to(settings.device) for part in source.draw(step, schedule.batch))
+        batch = (part.to(settings.device) for part in source.draw(step, schedule.batch))
+        noisy, timesteps, tokens, target, _ = batch
         with torch.autocast(settings.device, torch.bfloat16):
             predicted = forward(noisy.contiguous(memory_format=torch.channels_last), timesteps, tokens)
         loss = (predicted.float() - target).square().mean()
@@ -172,4 +166,5 @@ def train_unet(settings: Settings) -> Path:
 @torch.no_grad()
 def update_average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the exponential moving average of the weights one step towards the model."""
-    torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1.0 - decay)
+    for mean, weight in zip(averaged.parameters(), model.parameters(), strict=True):
+        mean.lerp_(weight, 1.0 - decay)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from torch import nn
 
 from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
+from training.shapes.libraries import AutoencoderKL, DiffusersModel
 from training.shapes.muon import Optimizers
 from training.shapes.pictures import picture_batch
 from training.shapes.settings import LATENT_CHANNELS, Settings
@@ -21,7 +21,7 @@ SAVE_EVERY = 500
 logger = logging.getLogger(__name__)
 
 
-def new_vae(settings: Settings) -> AutoencoderKL:
+def new_vae(settings: Settings) -> DiffusersModel:
     """An untrained autoencoder without attention, so that it serves pictures of any size."""
     blocks = len(settings.vae_channels)
     return AutoencoderKL(
@@ -36,7 +36,7 @@ def new_vae(settings: Settings) -> AutoencoderKL:
     )
 
 
-def load_vae(settings: Settings) -> AutoencoderKL:
+def load_vae(settings: Settings) -> DiffusersModel:
     """The trained autoencoder of the stage `vae`, for inference."""
     vae = new_vae(settings)
     vae.load_state_dict(require_checkpoint(settings.work_dir / "vae.pt")["model"])
@@ -46,7 +46,7 @@ def load_vae(settings: Settings) -> AutoencoderKL:
 class ReconstructionLoss(nn.Module):
     """Absolute plus squared error of the round trip, plus a slight pull of the latents to a unit Gaussian."""
 
-    def __init__(self, vae: AutoencoderKL) -> None:
+    def __init__(self, vae: DiffusersModel) -> None:
         super().__init__()
         self.vae = vae
 
@@ -79,7 +79,7 @@ def train_vae(settings: Settings) -> Path:
     step = 0
     if (state := load_checkpoint(path)) is not None:
         vae.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        optimizer.load_state_dict(state.get("optimizer"))
         step = int(state["step"])
     loss_of = torch.compile(ReconstructionLoss(vae), dynamic=False, disable=not settings.compile)
     squared_mean = 0.0
