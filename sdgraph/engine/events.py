@@ -59,6 +59,10 @@ class EventStream:
         self._count = 0
         self._lock = threading.RLock()
 
+    @property
+    def has_listeners(self) -> bool:
+        return bool(self._listeners)
+
     def emit(self, type: EventType, node: str | None = None, **data: Any) -> None:
         if not self._listeners:
             return

@@ -66,10 +66,11 @@ class Schedule:
         ready: Callable[[Job], None],
         fetch: Callable[[Job], Mapping[str, Any] | None],
     ) -> None:
-        self.jobs = {key: Job(step) for key, step in plan.steps.items()}
+        self.jobs: dict[Step, Job] = {}
+        """The jobs so far; a step that nothing needed has none."""
         self.open = 0
         """Jobs that were demanded and have not ended."""
-        self._step_of = plan.step_of
+        self._plan = plan
         self._store = store
         self._ready = ready
         self._fetch = fetch
@@ -77,13 +78,15 @@ class Schedule:
     def start(self) -> None:
         """Demand the targets."""
         self.open += 1  # hits end at once; the run is not over before every target was demanded
-        for job in self.jobs.values():
-            if job.step.action is Action.MAYBE:  # what it might read is kept until it is known
-                self._hold(job)
-            job.readers += job.step.target
-        for job in self.jobs.values():
-            if job.step.target:
-                self.demand((job,))
+        targets: list[Job] = []
+        for step in self._plan.steps.values():
+            if step.target:
+                targets.append(self._job(step))
+                targets[-1].readers += 1
+            elif step.action is Action.MAYBE:  # what it might read is kept until it is known
+                self._hold(self._job(step))
+        for job in targets:
+            self.demand((job,))
         self.open -= 1
 
     def demand(self, wanted: Iterable[Job]) -> None:
@@ -138,7 +141,13 @@ class Schedule:
 
     def source(self, job: Job, port: str) -> Job:
         """The job that feeds a linked port."""
-        return self.jobs[self._step_of[job.step.node.links[port].node].key]
+        return self._job(self._plan.step_of[job.step.node.links[port].node])
+
+    def _job(self, step: Step) -> Job:
+        job = self.jobs.get(step)
+        if job is None:
+            job = self.jobs[step] = Job(step)
+        return job
 
     def _hold(self, job: Job) -> None:
         """Count as a reader of everything that the job is linked to, branches not chosen yet included."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sdgraph.core.graph import GraphNode
-from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.inputs import shared
 from sdgraph.engine.jobs import Job, JobState
-from sdgraph.engine.plan import Action, Plan
+from sdgraph.engine.plan import Action, Plan, Step
 from sdgraph.engine.report import NodeReport, RunReport, RunStatus
 from sdgraph.engine.stores.base import Payloads
 from sdgraph.errors import Problem
@@ -17,7 +15,7 @@ from sdgraph.errors import Problem
 
 def make_report(
     plan: Plan,
-    jobs: Mapping[CacheKey, Job],
+    jobs: Mapping[Step, Job],
     payloads: Payloads,
     *,
     run_id: str,
@@ -28,7 +26,7 @@ def make_report(
     """The report. Values in it are views of their own: whoever writes to one changes no stored result."""
     results: dict[str, Mapping[str, Any]] = {}
     for name in plan.target_nodes:
-        outputs = jobs[plan.step_of[name].key].outputs
+        outputs = jobs[plan.step_of[name]].outputs
         if outputs is not None:
             views = {port: shared(value, payloads) for port, value in outputs.items()}
             alike = all(views[port] is value for port, value in outputs.items())
@@ -37,7 +35,7 @@ def make_report(
     for name, ref in plan.targets.items():
         if ref.node in results:
             values[name] = results[ref.node][ref.port]
-    nodes = {node.id: _node_report(node, jobs[step.key], cancelled) for node, step in plan.by_node()}
+    nodes = {name: _node_report(name, step, jobs.get(step), cancelled) for name, step in plan.step_of.items()}
     status = _status(plan, jobs.values(), cancelled)
     return RunReport(run_id, status, values, nodes, elapsed_s, tuple(problems), results)
 
@@ -52,17 +50,18 @@ def _status(plan: Plan, jobs: Iterable[Job], cancelled: bool) -> RunStatus:
     return "partial" if done or plan.graph.constants else "failed"
 
 
-def _node_report(node: GraphNode, job: Job, cancelled: bool) -> NodeReport:
-    step = job.step
+def _node_report(name: str, step: Step, job: Job | None, cancelled: bool) -> NodeReport:
     key = step.key.hex()
-    if job.state is JobState.FAILED:
-        return NodeReport("failed", step.reason.text, key)
-    if job.ran:
-        if step.node is node:
+    if job is not None:
+        if job.state is JobState.FAILED:
+            return NodeReport("failed", step.reason.text, key)
+        if job.ran and step.node.id != name:
+            return NodeReport("hit", f"the same as {step.node.id}", key)
+        if job.ran:
             return NodeReport("ran", step.reason.text, key, None, job.elapsed_s)
-        return NodeReport("hit", f"the same as {step.node.id}", key)
-    if job.state in (JobState.SKIPPED, JobState.WAITING, JobState.READY):
-        return NodeReport("skipped", "the run was cancelled" if cancelled else "something that it needs failed", key)
+        if job.state is JobState.SKIPPED:
+            why = "the run was cancelled" if cancelled else "something that it needs failed"
+            return NodeReport("skipped", why, key)
     if step.action in (Action.HIT, Action.COVERED):
         return NodeReport("hit", step.reason.text, key, step.tier)
     return NodeReport("skipped", "not needed", key)

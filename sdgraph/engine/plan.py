@@ -99,7 +99,8 @@ def make_plan(
         if problems:
             _raise_if_wanted(plan, problems)
         _decide(plan, store)
-        _explain(plan, before)
+        if before is not None:
+            _explain(plan, before)
     return plan
 
 
@@ -158,7 +159,7 @@ def _raise_if_wanted(plan: Plan, problems: Mapping[str, Problem]) -> None:
 def _mark_targets(plan: Plan, *, everything: bool) -> None:
     wanted = dict.fromkeys(ref.node for ref in plan.targets.values())
     if everything:
-        wanted.update((name, None) for name, node in plan.graph.nodes.items() if node.spec.has_deliver)
+        wanted.update(dict.fromkeys(name for name, step in plan.step_of.items() if step.node.spec.has_deliver))
         if not wanted and not plan.graph.constants:
             read = {ref.node for node in plan.graph.nodes.values() for ref in node.links.values()}
             wanted.update((name, None) for name in plan.graph.nodes if name not in read)
@@ -171,19 +172,24 @@ def _decide(plan: Plan, store: ResultStore) -> None:
     """Walk upstream from the targets; a hit needs nothing before it."""
     needed: set[CacheKey] = set()
     maybe: set[CacheKey] = set()
+    unused = False
     for step in reversed(plan.steps.values()):
         step.tier = store.find(step.key) if step.node.spec.cls.node_cache else None
-        wanted = step.target or step.key in needed
         if step.tier is not None:
             step.action = Action.HIT
             step.reason = STORED.get(step.tier) or Reason("stored", f"stored in {step.tier}")
-        elif wanted or step.key in maybe:
-            step.action = Action.RUN if wanted else Action.MAYBE
-            open_ports = undecided_ports(step.node)
-            for port, ref in step.node.links.items():
-                certain = wanted and port not in open_ports
-                (needed if certain else maybe).add(plan.step_of[ref.node].key)
-    _cover(plan)
+            continue
+        wanted = step.target or step.key in needed
+        if not wanted and step.key not in maybe:
+            unused = True
+            continue
+        step.action, step.reason = (Action.RUN, FIRST_RUN) if wanted else (Action.MAYBE, UNDECIDED)
+        open_ports = undecided_ports(step.node)
+        for port, ref in step.node.links.items():
+            certain = wanted and port not in open_ports
+            (needed if certain else maybe).add(plan.step_of[ref.node].key)
+    if unused:
+        _cover(plan)
 
 
 def undecided_ports(node: GraphNode) -> tuple[str, ...]:
@@ -206,18 +212,13 @@ def _cover(plan: Plan) -> None:
             covered.update(plan.step_of[ref.node].key for ref in step.node.links.values())
 
 
-def _explain(plan: Plan, before: Mapping[str, NodeRecord] | None) -> None:
+def _explain(plan: Plan, before: Mapping[str, NodeRecord]) -> None:
+    """Say why nodes run, against the records of the previous run."""
     origins: dict[str, str | None] = {}
     for name, step in plan.step_of.items():
-        node = plan.graph.nodes[name]
-        if before is not None:
-            record = before.get(name)
-            if record is None or record.key != step.key.hex():
-                source = next((ref.node for ref in node.links.values() if ref.node in origins), None)
-                origins[name] = None if source is None else origins[source] or source
-        if step.node is not node or step.action not in (Action.RUN, Action.MAYBE):
-            continue
-        if step.action is Action.MAYBE:
-            step.reason = UNDECIDED
-        else:
-            step.reason = FIRST_RUN if before is None else explain(node, step.key, before.get(name), origins)
+        node, record = plan.graph.nodes[name], before.get(name)
+        if record is None or record.key != step.key.hex():
+            source = next((ref.node for ref in node.links.values() if ref.node in origins), None)
+            origins[name] = None if source is None else origins[source] or source
+        if step.node is node and step.action is Action.RUN:
+            step.reason = explain(node, step.key, record, origins)

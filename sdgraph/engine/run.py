@@ -39,8 +39,7 @@ class Run:
         self._cancel = cancel
         self._lock = threading.Lock()
         self._lanes: Lanes[Job] = Lanes(self._lock, executor.threads, self._perform, self._is_quick)
-        with gc_paused():
-            self._schedule = Schedule(plan, executor.store, self._put, self._at_hand)
+        self._schedule = Schedule(plan, executor.store, self._put, self._at_hand)
         self._finished = threading.Event()
         self._problems: list[Problem] = []
         self._defect: BaseException | None = None
@@ -49,7 +48,8 @@ class Run:
         """Run to the end. Raises only what is a defect of the engine itself, and a second KeyboardInterrupt."""
         clock = self._executor.clock
         started = clock()
-        self._events.emit("run_started", nodes=len(self._plan.step_of), to_run=self._plan.count(Action.RUN))
+        if self._events.has_listeners:
+            self._events.emit("run_started", nodes=len(self._plan.step_of), to_run=self._plan.count(Action.RUN))
         with gc_frozen():
             self._work_and_wait()
         if self._defect is not None:
@@ -66,7 +66,8 @@ class Run:
                 elapsed_s=clock() - started,
                 problems=(*self._problems, *self._events.problems),
             )
-        self._tell_of_hits(report)
+        if self._events.has_listeners:
+            self._tell_of_hits(report)
         self._events.emit("run_finished", status=report.status, elapsed_s=report.elapsed_s)
         return report
 
@@ -253,6 +254,7 @@ class Run:
     def _tell_of_hits(self, report: RunReport) -> None:
         """Hits that nothing had to read, and nodes that are the same as another, have had no event so far."""
         for node, step in self._plan.by_node():
-            told = step.node is node and self._schedule.jobs[step.key].state is not JobState.IDLE
+            job = self._schedule.jobs.get(step)
+            told = step.node is node and job is not None and job.state is JobState.DONE
             if not told and report.nodes[node.id].status == "hit":
                 self._events.emit("node_cached", node.id, store=report.nodes[node.id].store)
