@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,9 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def own_home(session_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDGRAPH_HOME", str(session_home))
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_as_at_a_desk() -> None:
+    """A shell that starts something in the background makes it ignore Ctrl-C; tests that press it must not hang there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
