@@ -20,5 +20,5 @@ def own_home(session_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def ctrl_c_as_at_a_desk() -> None:
-    """A shell that starts something in the background makes it ignore Ctrl-C; tests that press it must not hang there."""
+    """A shell makes what it starts in the background ignore Ctrl-C; tests that press it must not hang there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
