@@ -62,8 +62,9 @@ $(TYPED): $(INSTALLED) $(SOURCES)
 layers: $(INSTALLED)
 	$(BIN)/lint-imports
 
+# Two processes of one thread each: threads of torch that share cores wait for each other most of the time.
 tests: $(INSTALLED)
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 docs: $(INSTALLED)
 	$(BIN)/python -m tools.node_pages

@@ -51,7 +51,7 @@ def test_make_test_checks_style_types_layers_and_behaviour() -> None:
     assert re.search(r"^test: check tests$", makefile, re.MULTILINE)
     assert re.search(r"^check: lint types layers$", makefile, re.MULTILINE)
     for tool in ("ruff check", "ruff format --check", "pyright", "lint-imports", "pytest"):
-        assert re.search(rf"^\t\$\(BIN\)/{tool}", makefile, re.MULTILINE), tool
+        assert re.search(rf"^\t(?:[A-Z_]+=\S+ )?\$\(BIN\)/{tool}", makefile, re.MULTILINE), tool
 
 
 def test_every_program_that_a_target_runs_exists_and_every_benchmark_is_run() -> None:
