@@ -73,6 +73,8 @@ class Index:
                 raise
             if not self.path.exists():
                 raise
+            if is_code(error, sqlite3.SQLITE_READONLY) and _may_write(self.path):
+                raise _damage("its header forbids to write") from error
             connection = self._open_read_only()
             self.writable = False
         self._inode = self.path.stat().st_ino
@@ -105,13 +107,13 @@ class Index:
     def _fetch(self, statement: str, *arguments: Any) -> list[Any]:
         with self._lock:
             try:
-                return self._connection.execute(statement, arguments).fetchall()
+                return _execute(self._connection, statement, *arguments)
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
                     raise
                 self._connection.close()
                 self._connection = self._open_anew(error)
-                return self._connection.execute(statement, arguments).fetchall()
+                return _execute(self._connection, statement, *arguments)
 
     def has(self, key: CacheKey) -> bool:
         return bool(self._fetch("SELECT 1 FROM entries WHERE key = ?", key))
@@ -160,7 +162,7 @@ class Index:
             return
         with self._lock:
             self._connection.close()
-            self._connection = self._open_anew(sqlite3.DatabaseError(said[0][0].decode()))
+            self._connection = self._open_anew(_damage(said[0][0].decode("utf-8", "replace")))
         for row in rows:
             self._fetch(_INSERT, *row)
 
@@ -199,23 +201,44 @@ def _connect(uri: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3
     return connection
 
 
+def _execute(connection: sqlite3.Connection, statement: str, *arguments: Any) -> list[Any]:
+    try:
+        return connection.execute(statement, arguments).fetchall()
+    except UnicodeDecodeError as error:  # SQLite's complaint about a damaged schema quotes it
+        raise _damage("its schema is not text") from error
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     deadline = time.monotonic() + _WAIT_S
     while True:
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _execute(connection, "PRAGMA journal_mode=WAL")
             break
         except sqlite3.OperationalError as error:  # SQLite does not wait by itself when two processes do this at once
             if not is_code(error, sqlite3.SQLITE_BUSY) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA cell_size_check=ON")
-    connection.execute(_SCHEMA)
+    _execute(connection, "PRAGMA synchronous=NORMAL")
+    _execute(connection, "PRAGMA cell_size_check=ON")
+    _execute(connection, _SCHEMA)
+    _execute(
+        connection, "DELETE FROM entries WHERE key = x''"
+    )  # removes nothing, and fails where nothing can be written
+
+
+def _may_write(path: Path) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.parent))
+
+
+def _damage(message: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(message)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def _try(connection: sqlite3.Connection) -> None:
-    connection.execute("SELECT key FROM entries LIMIT 1").fetchall()
+    _execute(connection, "SELECT key FROM entries LIMIT 1")
 
 
 def _is_right(row: tuple[Any, ...]) -> bool:
