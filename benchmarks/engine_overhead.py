@@ -5,13 +5,12 @@
 In one process, with the memory store. *Cold* is planning and running with an empty store, *cached* the same graph once
 more; both count the CPU time of all threads (process time), so other programs on the machine disturb them little.
 Shapes and sizes take turns, and the median of the repeats counts. Memory is what graph, plan, report and stored results
-hold at the end (tracemalloc), and by how much the process grew at most (peak resident set), each in a fresh process.
+hold at the end, and the most they held (tracemalloc, in a fresh process).
 """
 
 import argparse
 import gc
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -112,32 +111,23 @@ def measure(graph: Graph) -> Cost:
     return Cost(cold_s * scale, cached_s * scale)
 
 
-def memory_of(shape: str, nodes: int, *, traced: bool) -> float:
-    """Bytes for each node, in this process: traced live bytes, or growth of the peak resident set."""
+def memory_of(shape: str, nodes: int) -> tuple[float, float]:
+    """Bytes for each node, traced in this process: held after a run, and the most while planning and running."""
     measure(SHAPES[shape](1000))
     gc.collect()
-    if traced:
-        tracemalloc.start()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start()
     graph = SHAPES[shape](nodes)
+    gc.collect()
+    tracemalloc.reset_peak()  # writing the workflow down and checking it takes more, and is not the engine's
     held = run_once(graph, Executor(REGISTRY, MemoryStore(PAYLOADS)), "ran")
     gc.collect()
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
-    found = tracemalloc.get_traced_memory()[0] if traced else peak
+    live, peak = tracemalloc.get_traced_memory()
     del held
-    return found / nodes
-
-
-def memory_in_child(shape: str, nodes: int, kind: str) -> float:
-    """`memory_of` in a fresh process."""
-    command = [sys.executable, __file__, "--memory-of", shape, kind, "--sizes", str(nodes)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return live / nodes, peak / nodes
 
 
 def benchmark(sizes: list[int], repeats: int) -> dict[str, Any]:
     """All figures, as `--json` prints them."""
-    held = memory(sizes[-1])  # first, because a child's peak begins at what its parent holds
     graphs = {(shape, nodes): make(nodes) for shape, make in SHAPES.items() for nodes in sizes}
     costs: dict[tuple[str, int], list[Cost]] = {case: [] for case in graphs}
     measure(graphs[next(iter(SHAPES)), sizes[0]])
@@ -155,7 +145,7 @@ def benchmark(sizes: list[int], repeats: int) -> dict[str, Any]:
         }
         for (shape, nodes), found in costs.items()
     ]
-    return {"repeats": repeats, "costs": rows, "growth": growth(rows), "memory": held}
+    return {"repeats": repeats, "costs": rows, "growth": growth(rows), "memory": memory(sizes[-1])}
 
 
 def growth(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -169,16 +159,14 @@ def growth(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def memory(nodes: int) -> list[dict[str, Any]]:
-    """Bytes of memory for each node, by shape."""
-    return [
-        {
-            "shape": shape,
-            "nodes": nodes,
-            "live_bytes": round(memory_in_child(shape, nodes, "live")),
-            "peak_resident_bytes": round(memory_in_child(shape, nodes, "peak")),
-        }
-        for shape in SHAPES
-    ]
+    """Bytes of memory for each node, by shape, each in a fresh process."""
+    found: list[dict[str, Any]] = []
+    for shape in SHAPES:
+        command = [sys.executable, __file__, "--memory-of", shape, "--sizes", str(nodes)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        live, peak = json.loads(said)
+        found.append({"shape": shape, "nodes": nodes, "live_bytes": round(live), "peak_bytes": round(peak)})
+    return found
 
 
 def show(found: dict[str, Any]) -> None:
@@ -192,7 +180,7 @@ def show(found: dict[str, Any]) -> None:
     for row in found["memory"]:
         print(
             f"Memory of {row['shape']} of {row['nodes']:,}: {row['live_bytes']:,} bytes a node live, "
-            f"{row['peak_resident_bytes']:,} at the peak   limit {MEMORY_LIMIT_BYTES:,}"
+            f"{row['peak_bytes']:,} at the peak   limit {MEMORY_LIMIT_BYTES:,}"
         )
 
 
@@ -202,11 +190,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], metavar="NODES")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--memory-of", nargs=2, metavar=("SHAPE", "KIND"), help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=SHAPES, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.memory_of:
-        shape, kind = options.memory_of
-        print(memory_of(shape, options.sizes[-1], traced=kind == "live"))
+        print(json.dumps(memory_of(options.memory_of, options.sizes[-1])))
         return
     found = benchmark(sorted(options.sizes), options.repeats)
     if options.json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.engine.context import CancelToken, NodeContext
@@ -50,8 +51,8 @@ class Run:
         started = clock()
         if self._events.has_listeners:
             self._events.emit("run_started", nodes=len(self._plan.step_of), to_run=self._plan.count(Action.RUN))
-        with gc_frozen():
-            self._work_and_wait()
+        with ExitStack() as frozen:
+            self._work_and_wait(frozen)
         if self._defect is not None:
             raise self._defect
         self._executor.store.flush()
@@ -71,11 +72,12 @@ class Run:
         self._events.emit("run_finished", status=report.status, elapsed_s=report.elapsed_s)
         return report
 
-    def _work_and_wait(self) -> None:
+    def _work_and_wait(self, frozen: ExitStack) -> None:
         threads: list[threading.Thread] = []
         try:
             with self._lock, gc_paused():
                 self._schedule.start()
+                frozen.enter_context(gc_frozen())  # with the jobs, before threads go on
                 self._look_for_end()
             self._wait()
             threads = self._lanes_closed()
