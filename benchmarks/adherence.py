@@ -1,6 +1,6 @@
 """How well the built-in model draws what a prompt says: held-out captions, judged by colours and contours.
 
-    python benchmarks/adherence.py [--count 200] [--guidance 5] [--json result.json] [--grid grid.png]
+    python benchmarks/adherence.py [--count 200] [--guidance 3] [--json result.json] [--grid grid.png]
 
 Singles: colour and shape right. Pairs: both objects and their relation right. Canny: mean overlap (intersection over
 union) of the picture's foreground with the drawn objects whose edges guided it. The judge uses no model; see
@@ -102,10 +102,10 @@ def _load_pipeline(assets: Path, guided: bool) -> Any:
         StableDiffusionPipeline,
     )
 
-    pipeline = StableDiffusionPipeline.from_pretrained(assets, torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(assets, dtype=torch.float32)
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     if guided:
-        controlnet = ControlNetModel.from_pretrained(assets / "controlnet_canny", torch_dtype=torch.float32)
+        controlnet = ControlNetModel.from_pretrained(assets / "controlnet_canny", dtype=torch.float32)
         pipeline = StableDiffusionControlNetPipeline(
             **pipeline.components, controlnet=controlnet, requires_safety_checker=False
         )
@@ -148,28 +148,36 @@ def measure(sampling: Sampling, count: int, kinds: Sequence[str]) -> tuple[dict[
     shown: list[np.ndarray] = []
     for kind, pair_share in (("single", 0.0), ("pair", 1.0)):
         if kind in kinds:
-            cases = held_out_cases(count, pair_share, sampling.seed)
-            pictures = sample_pictures(sampling, [case.caption for case in cases])
-            verdicts = [judge(case.scene, picture) for case, picture in zip(cases, pictures, strict=True)]
-            figures[kind] = asdict(score(verdicts))
-            figures[kind]["wrong"] = [
-                f"{case.caption} -> {', '.join(f'{item.colour} {item.shape}' for item in verdict.found)}"
-                for case, verdict in zip(cases, verdicts, strict=True)
-                if not verdict.correct
-            ]
+            figures[kind], pictures = measure_captions(sampling, held_out_cases(count, pair_share, sampling.seed))
             shown.extend(pictures[:24])
     if "canny" in kinds:
-        cases = held_out_cases(count, 0.5, sampling.seed + 1)
-        hints = [edges_of(case.picture) for case in cases]
-        pictures = sample_pictures(sampling, [case.caption for case in cases], hints)
-        overlaps = [overlap(picture, case.scene) for case, picture in zip(cases, pictures, strict=True)]
-        figures["canny"] = {"cases": count, "mean_iou": float(np.mean(overlaps)), "min_iou": float(np.min(overlaps))}
-        for case, hint, picture in list(zip(cases, hints, pictures, strict=True))[:12]:
-            shown.extend((np.rint(hint.transpose(1, 2, 0) * 255).astype(np.uint8), picture))
-            del case
+        figures["canny"], pictures = measure_canny(sampling, held_out_cases(count, 0.5, sampling.seed + 1))
+        shown.extend(pictures[:24])
     if "seconds" in kinds:
         figures["seconds_per_picture"] = seconds_per_picture(sampling)
     return figures, shown
+
+
+def measure_captions(sampling: Sampling, cases: Sequence[Case]) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Scores of pictures sampled from captions alone, with every failure in words; and the pictures."""
+    pictures = sample_pictures(sampling, [case.caption for case in cases])
+    verdicts = [judge(case.scene, picture) for case, picture in zip(cases, pictures, strict=True)]
+    wrong = [
+        f"{case.caption} -> {', '.join(f'{item.colour} {item.shape}' for item in verdict.found)}"
+        for case, verdict in zip(cases, verdicts, strict=True)
+        if not verdict.correct
+    ]
+    return {**asdict(score(verdicts)), "wrong": wrong}, list(pictures)
+
+
+def measure_canny(sampling: Sampling, cases: Sequence[Case]) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Overlaps of pictures guided by the edges of drawn ones; and edges and pictures in turn."""
+    hints = [edges_of(case.picture) for case in cases]
+    pictures = sample_pictures(sampling, [case.caption for case in cases], hints)
+    overlaps = [overlap(picture, case.scene) for case, picture in zip(cases, pictures, strict=True)]
+    edges = [np.rint(hint.transpose(1, 2, 0) * 255).astype(np.uint8) for hint in hints]
+    shown = [picture for both in zip(edges, pictures, strict=True) for picture in both]
+    return {"cases": len(cases), "mean_iou": float(np.mean(overlaps)), "min_iou": float(np.min(overlaps))}, shown
 
 
 def seconds_per_picture(sampling: Sampling, pictures: int = 5) -> float:
@@ -217,7 +225,7 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, default=ASSETS)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, nargs="+", default=[5.0], help="several values: a sweep")
+    parser.add_argument("--guidance", type=float, nargs="+", default=[3.0], help="several values: a sweep")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", default=["single", "pair", "canny", "seconds"])
     parser.add_argument("--json", type=Path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from transformers import CLIPTokenizer
 from training.shapes.captions import FILLER_WORDS, plain_caption, write_caption
 from training.shapes.encode import STORED_TOKENS
 from training.shapes.settings import MAX_TOKENS
+from training.shapes.text import CLASSES, UNJUDGED, answers
 from training.shapes.tokens import build_tokenizer, encode_captions
 from training.shapes.world import COLOURS, INVERSE, SHAPES, Scene, sample_scene
 
@@ -71,6 +73,21 @@ def test_a_plain_caption_reads_like_a_sentence() -> None:
     rng = np.random.default_rng(3)
     caption = plain_caption(sample_scene(rng, pair_share=1.0))
     assert re.fullmatch(r"an? .+ (left of|right of|above|below) an? .+ on an? .+ background", caption)
+
+
+@given(seeds)
+def test_the_answers_about_a_scene_do_not_depend_on_which_object_is_named_first(seed: int) -> None:
+    scene, _ = captioned(seed, pair_share=1.0)
+    assert scene.relation is not None
+    turned = replace(scene, objects=scene.objects[::-1], relation=INVERSE[scene.relation])
+    assert answers(turned) == answers(scene)
+
+
+@given(seeds)
+def test_every_answer_is_one_that_its_head_can_give(seed: int) -> None:
+    scene, _ = captioned(seed)
+    assert len(answers(scene)) == len(CLASSES)
+    assert all(answer == UNJUDGED or 0 <= answer < count for answer, count in zip(answers(scene), CLASSES, strict=True))
 
 
 def test_filler_words_never_name_colours_or_shapes() -> None:

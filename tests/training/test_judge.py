@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from training.shapes.drawing import draw, scene_mask
 from training.shapes.judge import foreground_mask, judge
+from training.shapes.libraries import AutoencoderKL
+from training.shapes.pictures import to_pictures, to_tensor
 from training.shapes.world import COLOURS, INVERSE, SHAPES, Scene, sample_split
 
 CASES = 150
+SHIPPED = Path(__file__).resolve().parents[2] / "sdgraph" / "assets" / "shapes"
 
 
 def held_out(pair_share: float) -> list[Scene]:
@@ -62,6 +67,16 @@ def test_swapped_colours_are_not_taken_for_the_objects() -> None:
         assert verdict.colours
         assert verdict.shapes
         assert not verdict.objects
+
+
+def test_the_judge_is_right_after_a_round_trip_through_the_shipped_autoencoder() -> None:
+    vae = AutoencoderKL.from_pretrained(SHIPPED / "vae", dtype=torch.float32).eval()
+    scenes = held_out(1.0)[:60]
+    with torch.inference_mode():
+        latents = vae.encode(to_tensor(np.stack([draw(scene) for scene in scenes]))).latent_dist.mean
+        pictures = to_pictures(vae.decode(latents).sample)
+    right = [judge(scene, picture).correct for scene, picture in zip(scenes, pictures, strict=True)]
+    assert np.mean(right) >= 0.95
 
 
 def test_an_empty_picture_and_a_missing_object_are_wrong() -> None:

@@ -100,7 +100,7 @@ def test_a_new_controlnet_changes_nothing(trained: Settings) -> None:
 def test_the_exported_folder_loads_as_a_pipeline(trained: Settings) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pipeline = StableDiffusionPipeline.from_pretrained(trained.assets_dir, torch_dtype=torch.float32)
+        pipeline = StableDiffusionPipeline.from_pretrained(trained.assets_dir, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     pictures = pipeline("a red star", num_inference_steps=1, output_type="np").images
     assert pictures.shape == (1, 32, 32, 3)

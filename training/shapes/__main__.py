@@ -1,6 +1,7 @@
 """Train `builtin:shapes` from nothing: `python -m training.shapes`, or some of its stages by name.
 
-Every stage resumes from its checkpoint in the working directory and does nothing where it is already complete.
+Every stage resumes from its checkpoint in the working directory and does nothing where it is already complete. On a
+machine that other work shares, one thread is faster than two: the threads wait for each other after every operation.
 """
 
 from __future__ import annotations

@@ -35,7 +35,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Settings:
-    """One whole training. The defaults are the ones that made the shipped assets."""
+    """One whole training. The defaults are the sizes and schedules of the shipped assets.
+
+    `compile` is for the autoencoder: its steps take 0.22 s compiled and 0.39 s not. The denoiser gains nothing by it.
+    """
 
     work_dir: Path = Path("build/shapes")
     assets_dir: Path = Path("sdgraph/assets/shapes")
@@ -52,10 +55,10 @@ class Settings:
     text_width: int = 160
     text_layers: int = 3
     vae: Schedule = field(default_factory=lambda: Schedule(7000, 16, 1e-3, 100, 1800))
-    tiny: Schedule = field(default_factory=lambda: Schedule(1500, 32, 2e-3, 50, 750))
+    tiny: Schedule = field(default_factory=lambda: Schedule(1500, 24, 2e-3, 50, 700))
     text: Schedule = field(default_factory=lambda: Schedule(700, 128, 2e-3, 50, 350))
-    unet: Schedule = field(default_factory=lambda: Schedule(20_000, 64, 4e-4, 500, 4000))
-    controlnet: Schedule = field(default_factory=lambda: Schedule(3000, 32, 4e-4, 100, 1000))
+    unet: Schedule = field(default_factory=lambda: Schedule(6300, 64, 1.5e-3, 300, 2300))
+    controlnet: Schedule = field(default_factory=lambda: Schedule(1700, 32, 1e-3, 50, 700))
 
     @property
     def latent_px(self) -> int:

@@ -139,13 +139,12 @@ def train_unet(settings: Settings) -> Path:
         averaged.load_state_dict(state["ema"])
         optimizer.load_state_dict(state.get("optimizer"))
         step = int(state["step"])
-    forward = torch.compile(model, dynamic=False, disable=not settings.compile)
     smooth, started = 0.0, time.monotonic()
     while step < schedule.steps:
         batch = (part.to(settings.device) for part in source.draw(step, schedule.batch))
         noisy, timesteps, tokens, target, _ = batch
         with torch.autocast(settings.device, torch.bfloat16):
-            predicted = forward(noisy.contiguous(memory_format=torch.channels_last), timesteps, tokens)
+            predicted = model(noisy.contiguous(memory_format=torch.channels_last), timesteps, tokens)
         loss = (predicted.float() - target).square().mean()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
