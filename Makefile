@@ -75,7 +75,7 @@ pictures: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.engine_overhead
-	$(BIN)/python -m benchmarks.adherence
+	$(BIN)/python -m benchmarks.adherence --seed 1
 
 train-shapes: $(INSTALLED)
 	$(BIN)/python -m training.shapes

@@ -77,11 +77,9 @@ def strips(studio: Studio) -> Iterator[tuple[str, list[Panel]]]:
 
 
 def prompts(studio: Studio) -> list[Panel]:
-    """What the built-in model draws for some prompts; the seed is their number."""
-    return [
-        Panel(studio.run("txt2img", {"prompt": prompt, "seed": seed}, {})["image"], prompt)
-        for seed, prompt in enumerate(PROMPTS, 1)
-    ]
+    """What the built-in model draws for some prompts, without a negative one; the seed is their number."""
+    inputs = [{"prompt": prompt, "negative": "", "seed": seed} for seed, prompt in enumerate(PROMPTS, 1)]
+    return [Panel(studio.run("txt2img", given, {})["image"], str(given["prompt"])) for given in inputs]
 
 
 def sheet(panels: Sequence[Panel], columns: int) -> Pillow.Image:
