@@ -77,8 +77,8 @@ def strips(studio: Studio) -> Iterator[tuple[str, list[Panel]]]:
 
 
 def prompts(studio: Studio) -> list[Panel]:
-    """What the built-in model draws for some prompts, without a negative one; the seed is their number."""
-    inputs = [{"prompt": prompt, "negative": "", "seed": seed} for seed, prompt in enumerate(PROMPTS, 1)]
+    """What the built-in model draws for some prompts; the seed is their number."""
+    inputs = [{"prompt": prompt, "seed": seed} for seed, prompt in enumerate(PROMPTS, 1)]
     return [Panel(studio.run("txt2img", given, {})["image"], str(given["prompt"])) for given in inputs]
 
 
