@@ -38,7 +38,7 @@ class LoadControlNet(Node[ControlNetOut], type="control.load", version=1, lane="
         return ControlNetOut(net=read_controlnet(self.source, self.dtype))
 
 
-class ApplyControl(Node[ControlOut], type="control.apply", version=1):
+class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True):
     """Let a picture steer sampling through a ControlNet. Chain several to apply them together."""
 
     net: In[ControlNetHandle]

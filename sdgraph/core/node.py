@@ -79,6 +79,7 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
     """A unit of work. Subclasses name their type and version in the class statement:
 
     `type`: stable id such as "sd.vae_decode"; `version`: raise it when the same inputs give another result;
+    `keep`: True to store the result even where computing it is cheaper, because people look for it as a hit;
     `lane`: where it runs; `cache`: False for results made anew in every run (light handles), while the keys after it
     stay the same; `fold`: True for nodes over plain values that are so cheap that the planner computes them.
     """
@@ -89,6 +90,7 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
     node_version: ClassVar[int] = 0
     node_lane: ClassVar[Lane] = "cpu"
     node_cache: ClassVar[bool] = True
+    node_keep: ClassVar[bool] = False
     node_fold: ClassVar[bool] = False
     outputs_class: ClassVar[type[Outputs]] = Outputs
 
@@ -103,6 +105,7 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
         version: int = 1,
         lane: Lane = "cpu",
         cache: bool = True,
+        keep: bool = False,
         fold: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -112,7 +115,7 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
             cls.outputs_class = arguments[0]
         if type is not None:
             cls.node_type, cls.node_version, cls.node_lane = type, version, lane
-            cls.node_cache, cls.node_fold = cache, fold
+            cls.node_cache, cls.node_keep, cls.node_fold = cache, keep, fold
 
     def run(self, ctx: RunContext) -> O_co:
         """Compute the outputs. Every input is a value here; inputs belong to others too and must not be changed."""

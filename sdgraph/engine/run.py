@@ -226,7 +226,7 @@ class Run:
             return
         result = Result(outputs, job.elapsed_s, spec.type, spec.version)
         try:
-            self._executor.store.save(job.step.key, result, keep=job.step.target)
+            self._executor.store.save(job.step.key, result, keep=job.step.target or spec.cls.node_keep)
         except Exception as error:  # a pack's `size_bytes` or codec; the result itself is good
             _log.error("the result of %s could not be stored", spec.type, exc_info=error)
             message = f"The result was not stored: {type(error).__name__}: {error}."

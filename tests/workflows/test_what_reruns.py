@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sdgraph.core.document import WorkflowDocument, load_document, to_data
-from tests.workflows.runner import NAMES, Session, ran, tiny
+from sdgraph.engine.stores.base import Payloads
+from sdgraph.engine.stores.disk import DiskStore
+from tests.workflows.runner import NAMES, Session, ran, registry, tiny
 
 
 def edited(document: WorkflowDocument, node: str, port: str, value: Any) -> WorkflowDocument:
@@ -109,3 +112,11 @@ def test_two_workflows_share_what_they_have_in_common() -> None:
     session.run(tiny("txt2img"), prompt)
     report = session.run(tiny("img2img"), prompt)
     assert not ran(report) & {"sd", "positive", "negative"}
+
+
+def test_after_a_restart_another_seed_finds_text_and_control_on_disk(tmp_path: Path) -> None:
+    payloads, document = Payloads(registry().port_types), tiny("controlnet_canny")
+    Session(DiskStore(tmp_path, payloads)).run(document)
+    report = Session(DiskStore(tmp_path, payloads)).run(document, {"seed": 77})
+    kept = {name: report.nodes[name].status for name in ("positive", "negative", "edges", "control")}
+    assert kept == dict.fromkeys(kept, "hit")
