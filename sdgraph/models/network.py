@@ -1,16 +1,16 @@
-"""A UNet with its ControlNets as the network that `sdgraph.diffusion` samples with."""
+"""A UNet, with what control adds to it, as the network that `sdgraph.diffusion` samples with."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.errors import ModelError, SamplingError
+from sdgraph.errors import SamplingError
+from sdgraph.models.control import ROUNDING_TIMESTEPS, OpenControl, UNetCall, acting_branches, open_control
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.conditioning import Conditioning
-from sdgraph.payloads.control import Control, ControlBranch
+from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
 
 if TYPE_CHECKING:
@@ -18,34 +18,24 @@ if TYPE_CHECKING:
 
     from sdgraph.diffusion.schedule import NoiseSchedule
 
-ROUNDING_TIMESTEPS = 0.6
-"""Schedules round to whole timesteps; a step within this distance of `start` or `end` counts as being there."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Branch:
-    """A control branch with its network and its picture as a tensor."""
-
-    branch: ControlBranch
-    net: Any
-    picture: Tensor
-    """[1 or B, 3, H, W]."""
-
 
 class UNetNetwork:
     """Predicts under several conditionings in one forward; see `sdgraph.diffusion.denoiser.Network`."""
 
     def __init__(
-        self, unet: Any, handle: DenoiserHandle, schedule: NoiseSchedule, branches: Sequence[_Branch] = ()
+        self, unet: Any, handle: DenoiserHandle, schedule: NoiseSchedule, control: OpenControl | None = None
     ) -> None:
         self.schedule = schedule
         self.forwards = 0
         """Forwards of the UNet so far."""
-        self.control_forwards = 0
-        """Forwards of ControlNets so far."""
         self._unet = unet
         self._handle = handle
-        self._branches = tuple(branches)
+        self._control = control or OpenControl()
+
+    @property
+    def control_forwards(self) -> int:
+        """Forwards of ControlNets so far."""
+        return self._control.forwards
 
     def __call__(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> Tensor:
         """The prediction [k*B, C, h, w], like `x`.
@@ -55,54 +45,19 @@ class UNetNetwork:
         """
         import torch
 
-        batch = x.shape[0] // len(conditionings)
         with torch.no_grad():
-            place = {"device": self._unet.device, "dtype": self._unet.dtype}
-            embedding = join_conditionings(conditionings, batch, self._handle.conditioning_width).to(**place)
-            arguments = (x.to(**place), timestep.to(place["device"]), embedding)
-            residuals = self._residuals(arguments, batch)
+            call = self._call(x, timestep, conditionings)
+            more = self._control.arguments(call)
             self.forwards += 1
-            prediction = self._unet(*arguments, **residuals, return_dict=False)[0]
+            prediction = self._unet(call.x, call.timestep, call.embedding, **more, return_dict=False)[0]
         return prediction.to(x.device, x.dtype)
 
-    def _residuals(self, arguments: tuple[Tensor, Tensor, Tensor], batch: int) -> dict[str, Any]:
-        """The sum of what the active ControlNets add to the UNet's features; each runs once for all conditionings."""
-        progress = self.schedule.progress_of(float(arguments[1][0]))
-        down: list[Tensor] = []
-        mid: Tensor | None = None
-        for entry in self._branches:
-            if not is_active(entry.branch, progress, ROUNDING_TIMESTEPS / self.schedule.count):
-                continue
-            self.control_forwards += 1
-            more_down, more_mid = entry.net(
-                *arguments,
-                self._picture(entry, arguments[0], batch),
-                conditioning_scale=entry.branch.strength,
-                return_dict=False,
-            )
-            down = [a + b for a, b in zip(down, more_down, strict=True)] if down else list(more_down)
-            mid = more_mid if mid is None else mid + more_mid
-        if mid is None:
-            return {}
-        return {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": mid}
-
-    def _picture(self, entry: _Branch, x: Tensor, batch: int) -> Tensor:
-        """[k*B, 3, H, W]."""
-        picture = entry.picture
-        expected = [side * self._handle.space.downscale for side in x.shape[2:]]
-        if list(picture.shape[2:]) != expected:
-            raise SamplingError(
-                "control-size",
-                f"The control picture is {_size(picture.shape[2:])} pixels, expected {_size(expected)}.",
-                "Resize it to the size of the result.",
-            )
-        if picture.shape[0] not in (1, batch):
-            raise SamplingError(
-                "control-batch",
-                f"There are {picture.shape[0]} control pictures for {batch} items, expected 1 or {batch}.",
-                "Give one picture for all items or one per item.",
-            )
-        return picture.repeat(x.shape[0] // picture.shape[0], 1, 1, 1)
+    def _call(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> UNetCall:
+        batch = x.shape[0] // len(conditionings)
+        place = {"device": self._unet.device, "dtype": self._unet.dtype}
+        embedding = join_conditionings(conditionings, batch, self._handle.conditioning_width).to(**place)
+        progress = self.schedule.progress_of(float(timestep[0]))
+        return UNetCall(x.to(**place), timestep.to(place["device"]), embedding, batch, progress)
 
 
 @contextmanager
@@ -111,31 +66,16 @@ def open_network(
 ) -> Generator[UNetNetwork]:
     """The network of a denoiser, its models leased until the `with` block ends.
 
-    ControlNets of strength 0 are left out and not even loaded. Raises ModelError, [control-mismatch] for a ControlNet
-    of another kind of model.
+    Control of strength 0 is left out and not even loaded. Raises ModelError, [control-mismatch] for control of another
+    kind of model.
     """
-    import torch
-
     from sdgraph.diffusion.schedule import NoiseSchedule
 
-    branches = [branch for branch in (control.branches if control else ()) if branch.strength]
-    for branch in branches:
-        _require_match(branch, handle)
-    with ExitStack() as leases:
-        unet = leases.enter_context(pool.lease(handle, device))
-        nets = {net.pool_key: net for net in (branch.net for branch in branches)}
-        models = {key: leases.enter_context(pool.lease(nets[key], device)) for key in sorted(nets)}
-        ready = [
-            _Branch(branch, net, torch.tensor(branch.image.pixels).to(device, unet.dtype))
-            for branch in branches
-            for net in [models[branch.net.pool_key]]
-        ]
-        yield UNetNetwork(unet, handle, NoiseSchedule.from_config(handle.scheduler), ready)
-
-
-def is_active(branch: ControlBranch, progress: float, tolerance: float = 0.0) -> bool:
-    """Whether a branch acts at a step: from `start` on, before `end`, and to the very end with an end of 1."""
-    return branch.start <= progress + tolerance and (branch.end >= 1 or progress + tolerance < branch.end)
+    branches = acting_branches(control, handle)
+    schedule = NoiseSchedule.from_config(handle.scheduler)
+    tolerance = ROUNDING_TIMESTEPS / schedule.count
+    with pool.lease(handle, device) as unet, open_control(pool, branches, handle, device, tolerance) as opened:
+        yield UNetNetwork(unet, handle, schedule, opened)
 
 
 def join_conditionings(conditionings: Sequence[Conditioning], batch: int, width: int) -> Tensor:
@@ -170,18 +110,3 @@ def _embedding(conditioning: Conditioning, width: int) -> Tensor:
             "Encode the prompt with the text encoder of the same checkpoint.",
         )
     return embedding
-
-
-def _require_match(branch: ControlBranch, handle: DenoiserHandle) -> None:
-    net = branch.net
-    if (net.conditioning_width, net.downscale) != (handle.conditioning_width, handle.space.downscale):
-        raise ModelError(
-            "control-mismatch",
-            f"The ControlNet `{net.source}` is for {net.conditioning_width}-wide conditioning and 1/{net.downscale} "
-            f"latents, the denoiser for {handle.conditioning_width} and 1/{handle.space.downscale}.",
-            "Use a ControlNet that was trained for this model.",
-        )
-
-
-def _size(sides: Sequence[int]) -> str:
-    return f"{sides[1]}x{sides[0]}"
