@@ -7,7 +7,7 @@ from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.diffusion.stages import Leg
 from sdgraph.errors import SamplingError
-from sdgraph.models.network import open_network
+from sdgraph.models.compose import open_model
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
@@ -76,17 +76,16 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
     """The stage."""
 
     def run(self, ctx: RunContext) -> StateOut:
-        from sdgraph.diffusion.denoiser import ModelDenoiser
         from sdgraph.diffusion.guidance import ClassifierFreeGuidance
         from sdgraph.diffusion.sampling import run_stage
 
         pool = ctx.service(ModelPool)
         negative = self.positive if self.negative is None else self.negative
-        with open_network(pool, self.denoiser, self.control, ctx.device) as network:
-            guider = ClassifierFreeGuidance(ModelDenoiser(network, network.schedule), self.positive, negative)
+        with open_model(pool, self.denoiser, self.control, ctx.device) as model:
+            guider = ClassifierFreeGuidance(model, self.positive, negative)
             report = StepReport(ctx, self.denoiser, self.leg.steps)
             start = _from_payload(self.state, ctx.device)
-            state = run_stage(self.leg, start, guider, network.schedule, report.step)
+            state = run_stage(self.leg, start, guider, model.schedule, report.step, model.begin_step)
         return StateOut(state=_to_payload(state, self.denoiser))
 
 

@@ -8,7 +8,7 @@ from sdgraph.core.port import In, port
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs
 from sdgraph.errors import SamplingError
-from sdgraph.models.network import open_network
+from sdgraph.models.compose import open_model
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.vae import decode_latents, encode_image
 from sdgraph.payloads.conditioning import Conditioning
@@ -98,7 +98,6 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
 
     def _redrawn(self, latents: Latents, leg: Leg, ctx: RunContext) -> Latents:
         """The latents with the noise of `leg` put on and taken off again."""
-        from sdgraph.diffusion.denoiser import ModelDenoiser
         from sdgraph.diffusion.guidance import ClassifierFreeGuidance
         from sdgraph.diffusion.sampling import run_stage
         from sdgraph.diffusion.start import start_from_latents
@@ -107,11 +106,11 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
         grid = self._grid(latents)
         report = StepReport(ctx, self.denoiser, leg.steps, parts=len(grid.tiles))
         negative = self.positive if self.negative is None else self.negative
-        with open_network(ctx.service(ModelPool), self.denoiser, None, ctx.device) as network:
-            schedule = network.schedule
-            plain = ClassifierFreeGuidance(ModelDenoiser(network, schedule), self.positive, negative)
+        with open_model(ctx.service(ModelPool), self.denoiser, None, ctx.device) as model:
+            schedule = model.schedule
+            plain = ClassifierFreeGuidance(model, self.positive, negative)
             guider = TiledGuider(plain, grid, report.part)
             seeds = item_seeds(self.seed, latents.batch)
             start = start_from_latents((leg,), schedule, latents.samples.to(ctx.device), seeds)
-            state = run_stage(leg, start, guider, schedule, report.step)
+            state = run_stage(leg, start, guider, schedule, report.step, model.begin_step)
         return Latents(state.latents().cpu(), latents.space)

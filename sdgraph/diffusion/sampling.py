@@ -41,12 +41,14 @@ def run_stage(
     guider: Guider,
     schedule: NoiseSchedule,
     on_step: Callable[[StepInfo], None] | None = None,
+    before_step: Callable[[int, float], None] | None = None,
 ) -> SamplerState:
     """The state after the steps of `leg`.
 
     The leg takes up its schedule where the latents are: steps that would not lower the noise are left out. That happens
     only where the stage before had another schedule. The history of a multistep solver is carried from leg to leg, and
-    dropped where the next leg has another solver. `on_step` is called after every step and may raise to cancel.
+    dropped where the next leg has another solver. `on_step` is called after every step and may raise to cancel;
+    `before_step` gets the 0-based index of each step in the leg and its noise level before the step looks at anything.
     Raises SamplingError `nothing-to-denoise` when the latents are free of noise already.
     """
     if state.sigma == 0:
@@ -64,6 +66,8 @@ def run_stage(
     noises = NoiseStream(state.seeds, state.x.shape[1:], state.draws if solver.stochastic else 0)
     x, nfe = state.x, state.nfe
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas), start=left_out):
+        if before_step is not None:
+            before_step(index, sigma)
         counted = _Counted(guider, leg.guidance.scale_at(leg.progress_at(index), sigma))
         span = Span(sigma, sigma_next, timesteps[index - left_out], last=leg.final and index == leg.steps - 1)
         x, history = solver.step(counted, x, span, history, lambda: noises.draw().to(state.x.device))
