@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import Guided, Guider
+from sdgraph.diffusion.guidance import FIRST_STEP, Guided, Guider, StepContext
 from sdgraph.diffusion.tiles import TileGrid, blend
 
 
@@ -26,11 +26,24 @@ class TiledGuider:
     on_tile: Callable[[int], None]
     """Called with the tile's number before each tile; may raise to cancel."""
 
-    def guide(self, x: Tensor, sigma: Tensor, scale: float) -> Guided:
+    def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
         """The guided denoised latents [B, C, h, w]; `nfe` counts evaluations over all tiles."""
         answers: list[Guided] = []
         for number, tile in enumerate(self.grid.tiles):
             self.on_tile(number)
-            answers.append(self.guider.guide(tile.crop(x).contiguous(), sigma, scale))
-        denoised = blend(self.grid, [answer.denoised for answer in answers])
-        return Guided(denoised, sum(answer.nfe for answer in answers))
+            there = at if at.memory is None else replace(at, memory=tile.crop(at.memory).contiguous())
+            answers.append(self.guider.guide(tile.crop(x).contiguous(), sigma, scale, there))
+        return Guided(
+            blend(self.grid, [answer.denoised for answer in answers]),
+            sum(answer.nfe for answer in answers),
+            self._blended([answer.memory for answer in answers]),
+            self._blended([answer.renoise for answer in answers]),
+        )
+
+    def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
+        """Network evaluations per picture that `guide` takes, over all tiles."""
+        return len(self.grid.tiles) * self.guider.evaluations(scale, at)
+
+    def _blended(self, parts: Sequence[Tensor | None]) -> Tensor | None:
+        known = [part for part in parts if part is not None]
+        return blend(self.grid, known) if known else None

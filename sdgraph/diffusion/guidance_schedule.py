@@ -6,32 +6,17 @@ Progress runs over one stage: 0 at its first step, 1 at its last. So editing a l
 
 import math
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, FiniteFloat, model_validator
+
+from sdgraph.diffusion.tagged import Tagged
 
 Progress = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SigmaBound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Schedule(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_serializer(mode="wrap")
-    def _with_kind(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Without its kind a dump that leaves defaults out could not be read again.
-        return {"kind": type(self).model_fields["kind"].default, **dump(self)}
-
-
-class ConstantGuidance(_Schedule):
+class ConstantGuidance(Tagged):
     """The same scale at every step."""
 
     kind: Literal["constant"] = "constant"
@@ -42,7 +27,7 @@ class ConstantGuidance(_Schedule):
         return self.scale
 
 
-class LinearGuidance(_Schedule):
+class LinearGuidance(Tagged):
     """From `start` at the stage's first step to `end` at its last, in a straight line."""
 
     kind: Literal["linear"] = "linear"
@@ -54,7 +39,7 @@ class LinearGuidance(_Schedule):
         return self.start + (self.end - self.start) * progress
 
 
-class CosineGuidance(_Schedule):
+class CosineGuidance(Tagged):
     """From `start` to `end` along half a cosine: slow at both ends, quick in the middle."""
 
     kind: Literal["cosine"] = "cosine"
@@ -66,7 +51,7 @@ class CosineGuidance(_Schedule):
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-class PiecewiseGuidance(_Schedule):
+class PiecewiseGuidance(Tagged):
     """Straight lines between `(progress, scale)` points; constant before the first and after the last.
 
     Two points at the same progress make a jump; at the jump itself the later point counts.
@@ -91,7 +76,7 @@ class PiecewiseGuidance(_Schedule):
         return max((x, i, y) for i, (x, y) in enumerate(self.points) if x <= progress)[2]
 
 
-class IntervalGuidance(_Schedule):
+class IntervalGuidance(Tagged):
     """`scale` inside an interval of progress and of noise level, 1 (no guidance, half the cost) outside.
 
     Limiting guidance to middle noise levels: Kynkäänniemi et al. 2024, arXiv:2404.07724, section 3.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import Guided
+from sdgraph.diffusion.guidance import FIRST_STEP, Guided, StepContext
 from sdgraph.diffusion.schedule import NoiseSchedule, PredictionType
 
 SD = NoiseSchedule.from_betas(steps_offset=1)
@@ -18,9 +18,12 @@ class GaussianGuider:
     def __init__(self, mu: float = 0.7, s: float = 0.5) -> None:
         self.mu, self.s = mu, s
 
-    def guide(self, x: Tensor, sigma: Tensor, scale: float) -> Guided:
+    def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
         variance = sigma.to(x.dtype).reshape(-1, 1, 1, 1) ** 2
         return Guided((self.s**2 * x + variance * self.mu) / (self.s**2 + variance), nfe=1)
+
+    def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
+        return 1
 
     def exact(self, x: Tensor, sigma: float, sigma_end: float) -> Tensor:
         """Where the probability flow ODE leads from x at `sigma`."""
@@ -60,3 +63,25 @@ class MixtureNetwork:
         distance = x[..., None] - signal[..., None] * (self.means + shift[..., None])
         share_of_mode = torch.softmax(self.weights.log() - distance**2 / (2 * variance), -1)
         return (share_of_mode * distance / variance).sum(-1) * noise, signal, noise
+
+
+class FlowMixtureNetwork:
+    """`MixtureNetwork` for flow matching: predicts noise - x0 at x [N, C, h, w] = (1 - sigma) x0 + sigma noise and
+    timesteps [N] of 1000 sigma.
+    """
+
+    def __init__(self) -> None:
+        self.means, self.weights, self.spread = torch.tensor([-1.0, 1.5]), torch.tensor([0.4, 0.6]), 0.25
+        self.batches: list[int] = []
+
+    def __call__(self, x: Tensor, timestep: Tensor, conditionings: tuple[float, ...]) -> Tensor:
+        self.batches.append(len(x))
+        shift = torch.tensor(conditionings).repeat_interleave(len(x) // len(conditionings)).reshape(-1, 1, 1, 1, 1)
+        sigma = (timestep.double() / 1000).reshape(-1, 1, 1, 1, 1)
+        signal, means = 1 - sigma, self.means + shift
+        variance = signal**2 * self.spread**2 + sigma**2
+        distance = x[..., None] - signal * means
+        share_of_mode = torch.softmax(self.weights.log() - distance**2 / (2 * variance), -1)
+        # E[noise - x0 | x] per mode: noise and data are both linear in the distance.
+        per_mode = sigma * distance / variance - means - signal * self.spread**2 * distance / variance
+        return (share_of_mode * per_mode).sum(-1).float()

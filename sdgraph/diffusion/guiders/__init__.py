@@ -1,0 +1,1 @@
+"""Guiders beyond plain classifier-free guidance, one per file; `build` makes them from their specs."""
