@@ -6,6 +6,7 @@ from sdgraph.core.node import Outputs
 from sdgraph.core.port import Out
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents
+from sdgraph.payloads.mask import Mask
 
 
 class ImageOut(Outputs):
@@ -20,6 +21,13 @@ class LatentsOut(Outputs):
 
     latents: Out[Latents]
     """[B, C, H/8, W/8]."""
+
+
+class MaskOut(Outputs):
+    """Masks."""
+
+    mask: Out[Mask]
+    """[B, 1, H, W], float32 in 0..1."""
 
 
 class AnyOut(Outputs):

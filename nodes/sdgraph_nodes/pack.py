@@ -4,12 +4,17 @@ from sdgraph.core.pack import NodePack
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.types import PORT_TYPES
 from sdgraph_nodes.canny import Canny
+from sdgraph_nodes.composite import Composite
 from sdgraph_nodes.control import ApplyControl, LoadControlNet
+from sdgraph_nodes.crop_stitch import CropToMask, Stitch
 from sdgraph_nodes.empty_latents import EmptyLatents
 from sdgraph_nodes.encode_text import EncodeText
 from sdgraph_nodes.grid import Grid, Join
 from sdgraph_nodes.load_checkpoint import LoadCheckpoint
 from sdgraph_nodes.load_image import LoadImage
+from sdgraph_nodes.mask_edits import CombineMasks, FeatherMask, GrowMask, InvertMask, MaskFromImage
+from sdgraph_nodes.mask_shapes import DrawMask, GradientMask
+from sdgraph_nodes.outpaint import PadForOutpainting
 from sdgraph_nodes.preview import Preview
 from sdgraph_nodes.resize import Resize
 from sdgraph_nodes.sampler import Sampler, StagedSampler
@@ -44,6 +49,17 @@ PACK = NodePack(
         Join,
         Grid,
         TileUpscale,
+        DrawMask,
+        GradientMask,
+        MaskFromImage,
+        InvertMask,
+        GrowMask,
+        FeatherMask,
+        CombineMasks,
+        Composite,
+        CropToMask,
+        Stitch,
+        PadForOutpainting,
         IntValue,
         FloatValue,
         StringValue,

@@ -11,11 +11,13 @@ from sdgraph.payloads.handles import CONTROLNET, DENOISER, TEXT_ENCODER, VAE
 from sdgraph.payloads.image import IMAGE
 from sdgraph.payloads.latents import LATENTS
 from sdgraph.payloads.mask import MASK
+from sdgraph.payloads.region import REGION
 from sdgraph.payloads.sampling import SAMPLING_STATE
 
 PORT_TYPES: tuple[PortType[Any], ...] = (
     IMAGE,
     MASK,
+    REGION,
     LATENTS,
     CONDITIONING,
     CONTROL,
