@@ -2,9 +2,9 @@
 
     python benchmarks/adherence.py [--count 200] [--guidance 3] [--json result.json] [--grid grid.png]
 
-Singles: colour and shape right. Pairs: both objects and their relation right. Canny: mean overlap (intersection over
-union) of the picture's foreground with the drawn objects whose edges guided it. The judge uses no model; see
-`training/shapes/judge.py`.
+Singles: colour and shape right. Pairs: both objects and their relation right. Canny and depth: mean overlap
+(intersection over union) of the picture's foreground with the drawn objects whose edges or relief guided it; "both" is
+both at once, each at half its strength. The judge uses no model; see `training/shapes/judge.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from training.shapes.captions import write_caption
 from training.shapes.controlnet import edges_of
+from training.shapes.depth import depth_of
 from training.shapes.drawing import draw, scene_mask
 from training.shapes.judge import Verdict, foreground_mask, judge
 from training.shapes.world import Scene, sample_split
@@ -32,6 +33,12 @@ from training.shapes.world import Scene, sample_split
 ASSETS = Path(__file__).resolve().parents[1] / "sdgraph" / "assets" / "shapes"
 IMAGE_PX = 64
 BATCH = 50
+GUIDED: dict[str, tuple[tuple[str, ...], float]] = {
+    "canny": (("canny",), 1.0),
+    "depth": (("depth",), 1.0),
+    "both": (("canny", "depth"), 0.5),
+}
+"""The controls of each guided kind, and the strength of each."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +75,24 @@ class Scores:
 
 
 def sample_pictures(
-    sampling: Sampling, captions: Sequence[str], hints: Sequence[np.ndarray] | None = None
+    sampling: Sampling,
+    captions: Sequence[str],
+    controls: Sequence[tuple[str, Sequence[np.ndarray]]] = (),
+    strength: float = 1.0,
 ) -> np.ndarray:
-    """Pictures of captions, uint8 RGB [N, 64, 64, 3]; `hints` are control images, float [3, H, W] in 0..1."""
+    """Pictures of captions, uint8 RGB [N, 64, 64, 3].
+
+    `controls` are names of ControlNets with their control images, float [3, H, W] in 0..1, one per caption.
+    """
     import torch
 
-    pipeline = _load_pipeline(sampling.assets, guided=hints is not None)
+    pipeline = _load_pipeline(sampling.assets, [name for name, _ in controls])
     pictures: list[np.ndarray] = []
     for first in range(0, len(captions), BATCH):
         part = slice(first, first + BATCH)
         generator = [torch.Generator().manual_seed(sampling.seed + index) for index in range(len(captions))[part]]
-        extra = {} if hints is None else {"image": torch.from_numpy(np.stack(hints[part]))}
+        hints = [torch.from_numpy(np.stack(images[part])) for _, images in controls]
+        extra = {"image": hints, "controlnet_conditioning_scale": [strength] * len(hints)} if hints else {}
         result = pipeline(
             list(captions[part]),
             num_inference_steps=sampling.steps,
@@ -91,7 +105,7 @@ def sample_pictures(
     return np.concatenate(pictures)
 
 
-def _load_pipeline(assets: Path, guided: bool) -> Any:
+def _load_pipeline(assets: Path, controls: Sequence[str] = ()) -> Any:
     """The assets as a diffusers pipeline with DPM-Solver++(2M)."""
     import torch
 
@@ -104,10 +118,12 @@ def _load_pipeline(assets: Path, guided: bool) -> Any:
 
     pipeline = StableDiffusionPipeline.from_pretrained(assets, dtype=torch.float32)
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
-    if guided:
-        controlnet = ControlNetModel.from_pretrained(assets / "controlnet_canny", dtype=torch.float32)
+    if controls:
+        nets = [
+            ControlNetModel.from_pretrained(assets / f"controlnet_{name}", dtype=torch.float32) for name in controls
+        ]
         pipeline = StableDiffusionControlNetPipeline(
-            **pipeline.components, controlnet=controlnet, requires_safety_checker=False
+            **pipeline.components, controlnet=nets, requires_safety_checker=False
         )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
@@ -150,8 +166,8 @@ def measure(sampling: Sampling, count: int, kinds: Sequence[str]) -> tuple[dict[
         if kind in kinds:
             figures[kind], pictures = measure_captions(sampling, held_out_cases(count, pair_share, sampling.seed))
             shown.extend(pictures[:24])
-    if "canny" in kinds:
-        figures["canny"], pictures = measure_canny(sampling, held_out_cases(count, 0.5, sampling.seed + 1))
+    for kind in (kind for kind in GUIDED if kind in kinds):
+        figures[kind], pictures = measure_guided(sampling, held_out_cases(count, 0.5, sampling.seed + 1), kind)
         shown.extend(pictures[:24])
     if "seconds" in kinds:
         figures["seconds_per_picture"] = seconds_per_picture(sampling)
@@ -170,21 +186,35 @@ def measure_captions(sampling: Sampling, cases: Sequence[Case]) -> tuple[dict[st
     return {**asdict(score(verdicts)), "wrong": wrong}, list(pictures)
 
 
-def measure_canny(sampling: Sampling, cases: Sequence[Case]) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Overlaps of pictures guided by the edges of drawn ones; and edges and pictures in turn."""
-    hints = [edges_of(case.picture) for case in cases]
-    pictures = sample_pictures(sampling, [case.caption for case in cases], hints)
+def measure_guided(sampling: Sampling, cases: Sequence[Case], kind: str) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Overlaps of pictures guided by control images of drawn ones; and control images and pictures in turn."""
+    names, strength = GUIDED[kind]
+    controls = [(name, [control_image(name, case) for case in cases]) for name in names]
+    pictures = sample_pictures(sampling, [case.caption for case in cases], controls, strength)
     overlaps = [overlap(picture, case.scene) for case, picture in zip(cases, pictures, strict=True)]
-    edges = [np.rint(hint.transpose(1, 2, 0) * 255).astype(np.uint8) for hint in hints]
-    shown = [picture for both in zip(edges, pictures, strict=True) for picture in both]
+    hints = [[np.rint(hint.transpose(1, 2, 0) * 255).astype(np.uint8) for hint in images] for _, images in controls]
+    shown = [picture for group in zip(*hints, pictures, strict=True) for picture in group]
     return {"cases": len(cases), "mean_iou": float(np.mean(overlaps)), "min_iou": float(np.min(overlaps))}, shown
+
+
+def control_image(name: str, case: Case) -> np.ndarray:
+    """The control image of a case, float32 [3, H, W] in 0..1."""
+    return edges_of(case.picture) if name == "canny" else depth_of(case.scene, IMAGE_PX)
+
+
+def shipped_kinds(assets: Path) -> list[str]:
+    """Every kind whose ControlNets are among the assets."""
+    guided = [
+        kind for kind, (names, _) in GUIDED.items() if all((assets / f"controlnet_{name}").is_dir() for name in names)
+    ]
+    return ["single", "pair", *guided, "seconds"]
 
 
 def seconds_per_picture(sampling: Sampling, pictures: int = 5) -> float:
     """Median time of one picture on its own, after one to warm up; loading the model does not count."""
     import torch
 
-    pipeline = _load_pipeline(sampling.assets, guided=False)
+    pipeline = _load_pipeline(sampling.assets)
     times_s: list[float] = []
     for index in range(pictures + 1):
         started = time.perf_counter()
@@ -214,8 +244,8 @@ def print_table(figures: dict[str, Any]) -> None:
         if kind in figures:
             parts = [f"{name} {value:.3f}" for name, value in figures[kind].items() if isinstance(value, float)]
             print(f"{kind:8s} {', '.join(parts)}  (of {figures[kind]['cases']})")
-    if "canny" in figures:
-        print(f"canny    mean IoU {figures['canny']['mean_iou']:.3f}, smallest {figures['canny']['min_iou']:.3f}")
+    for kind in (kind for kind in GUIDED if kind in figures):
+        print(f"{kind:8s} mean IoU {figures[kind]['mean_iou']:.3f}, smallest {figures[kind]['min_iou']:.3f}")
     if "seconds_per_picture" in figures:
         print(f"time     {figures['seconds_per_picture']:.2f} s a picture")
 
@@ -227,14 +257,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, nargs="+", default=[3.0], help="several values: a sweep")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", nargs="+", default=["single", "pair", "canny", "seconds"])
+    parser.add_argument("--kinds", nargs="+", help="of single, pair, canny, depth, both, seconds; default: all")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--grid", type=Path)
     options = parser.parse_args()
     sampling = Sampling(options.assets, options.steps, options.guidance[0], options.seed)
+    kinds = options.kinds or shipped_kinds(options.assets)
     results: list[dict[str, Any]] = []
     for guidance in options.guidance:
-        figures, shown = measure(replace(sampling, guidance=guidance), options.count, options.kinds)
+        figures, shown = measure(replace(sampling, guidance=guidance), options.count, kinds)
         print(f"guidance {guidance:g}, {options.steps} steps")
         print_table(figures)
         results.append({"guidance": guidance, "steps": options.steps, "seed": options.seed, **figures})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +12,15 @@ import torch
 
 from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from training.shapes.controlnet import GuidedNoise, new_controlnet, train_controlnet
+from training.shapes.depth import new_depth_net, train_depth
 from training.shapes.encode import encode_dataset, load_dataset
 from training.shapes.export import assets_bytes, export_assets
-from training.shapes.libraries import ControlNetModel, StableDiffusionPipeline
+from training.shapes.libraries import ControlNetModel, DiffusersModel, StableDiffusionPipeline
 from training.shapes.restore import restore_checkpoints
 from training.shapes.settings import Schedule, Settings
 from training.shapes.text import train_text
 from training.shapes.tiny import train_tiny
-from training.shapes.unet import BatchSource, load_model, train_unet
+from training.shapes.unet import BatchSource, TextToNoise, load_model, train_unet
 from training.shapes.vae import train_vae
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sdgraph" / "assets" / "shapes"
@@ -45,6 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         text=ONE_STEP,
         unet=ONE_STEP,
         controlnet=ONE_STEP,
+        depth=ONE_STEP,
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -54,6 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     train_text(settings)
     train_unet(settings)
     train_controlnet(settings)
+    train_depth(settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         export_assets(settings)
@@ -89,12 +93,24 @@ def test_training_resumes_where_it_stopped(trained: Settings) -> None:
     assert require_checkpoint(trained.work_dir / "unet.pt")["step"] == 2
 
 
-def test_a_new_controlnet_changes_nothing(trained: Settings) -> None:
+@pytest.mark.parametrize("new_net", [new_controlnet, new_depth_net])
+def test_a_new_controlnet_changes_nothing(trained: Settings, new_net: Callable[[TextToNoise], DiffusersModel]) -> None:
     model = load_model(trained)
-    guided = GuidedNoise(model, new_controlnet(model)).eval()
+    guided = GuidedNoise(model, new_net(model)).eval()
     noisy, timesteps, tokens, _, _ = BatchSource(trained, load_dataset(trained)).draw(0, 2)
     with torch.inference_mode():
         assert torch.equal(guided(noisy, timesteps, tokens, torch.ones(2, 3, 32, 32)), model(noisy, timesteps, tokens))
+
+
+def test_the_depth_net_has_no_attention_and_starts_from_the_denoiser(trained: Settings) -> None:
+    model = load_model(trained)
+    net = new_depth_net(model)
+    assert not net.attn_processors
+    assert sum(part.numel() for part in net.parameters()) < sum(
+        part.numel() for part in new_controlnet(model).parameters()
+    )
+    for name in ("conv_in.weight", "time_embedding.linear_1.weight", "mid_block.resnets.0.conv1.weight"):
+        assert torch.equal(net.get_parameter(name), model.unet.get_parameter(name))
 
 
 def test_the_exported_folder_loads_as_a_pipeline(trained: Settings) -> None:
@@ -105,8 +121,8 @@ def test_the_exported_folder_loads_as_a_pipeline(trained: Settings) -> None:
     pictures = pipeline("a red star", num_inference_steps=1, output_type="np").images
     assert pictures.shape == (1, 32, 32, 3)
     assert pipeline.vae.config.scaling_factor == load_dataset(trained).scaling_factor
-    controlnet = ControlNetModel.from_pretrained(trained.assets_dir / "controlnet_canny")
-    assert controlnet.config.cross_attention_dim == 32
+    for name in ("controlnet_canny", "controlnet_depth"):
+        assert ControlNetModel.from_pretrained(trained.assets_dir / name).config.cross_attention_dim == 32
 
 
 def test_training_goes_on_from_exported_assets(trained: Settings, tmp_path: Path) -> None:
@@ -115,9 +131,10 @@ def test_training_goes_on_from_exported_assets(trained: Settings, tmp_path: Path
     exported = load_model(trained).unet.conv_in.weight
     assert torch.allclose(load_model(settings).unet.conv_in.weight, exported, atol=1e-3)
     encode_dataset(settings)
-    for stage in (train_vae, train_tiny, train_text, train_unet, train_controlnet):
+    for stage in (train_vae, train_tiny, train_text, train_unet, train_controlnet, train_depth):
         stage(settings)
     assert require_checkpoint(settings.work_dir / "controlnet.pt")["step"] == 1
+    assert require_checkpoint(settings.work_dir / "depth.pt")["step"] == 1
 
 
 def test_an_interrupted_write_leaves_the_last_checkpoint(tmp_path: Path) -> None:

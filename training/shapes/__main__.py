@@ -17,6 +17,7 @@ import torch
 
 from training.shapes.card import write_card
 from training.shapes.controlnet import train_controlnet
+from training.shapes.depth import train_depth
 from training.shapes.encode import encode_dataset
 from training.shapes.export import export_assets
 from training.shapes.restore import restore_checkpoints
@@ -33,6 +34,7 @@ STAGES: dict[str, Callable[[Settings], Path]] = {
     "text": train_text,
     "unet": train_unet,
     "controlnet": train_controlnet,
+    "depth": train_depth,
     "export": export_assets,
     "card": write_card,
 }

@@ -26,7 +26,14 @@ SEED = 1
 SWEEP = ("--guidance", "1", "3", "5.5", "7.5", "--count", "100", "--seed", "0", "--kinds", "single", "pair")
 """Arguments of the sweep: its captions are not those of the main figures."""
 RECONSTRUCTIONS = 200
-PARTS = {"vae": "vae", "tiny": "vae_tiny", "unet": "unet + text_encoder", "controlnet": "controlnet_canny"}
+GUIDED = {"canny": "canny-guided", "depth": "depth-guided", "both": "guided by both, each at strength 0.5"}
+PARTS = {
+    "vae": "vae",
+    "tiny": "vae_tiny",
+    "unet": "unet + text_encoder",
+    "controlnet": "controlnet_canny",
+    "depth": "controlnet_depth",
+}
 
 
 def write_card(settings: Settings) -> Path:
@@ -58,7 +65,7 @@ def _measure(settings: Settings, name: str, *arguments: str) -> list[dict[str, A
 
 
 def _lines(settings: Settings, figures: dict[str, Any], sweep: list[dict[str, Any]]) -> Iterator[str]:
-    single, pair, canny = figures["single"], figures["pair"], figures["canny"]
+    single, pair = figures["single"], figures["pair"]
     yield "# builtin:shapes"
     yield ""
     yield "A small latent diffusion model of the Stable Diffusion kind, trained by `make train-shapes` on drawn"
@@ -82,7 +89,9 @@ def _lines(settings: Settings, figures: dict[str, Any], sweep: list[dict[str, An
     yield f"| two objects: both and their relation right, of {pair['cases']} | {pair['correct']:.1%} |"
     yield f"| two objects: both right, whatever their relation | {pair['objects']:.1%} |"
     yield f"| background right, one object / two | {single['background']:.1%} / {pair['background']:.1%} |"
-    yield f"| canny-guided: mean IoU with the drawn objects, of {canny['cases']} | {canny['mean_iou']:.3f} |"
+    for kind, name in GUIDED.items():
+        guided = figures[kind]
+        yield f"| {name}: mean IoU with the drawn objects, of {guided['cases']} | {guided['mean_iou']:.3f} |"
     yield f"| seconds a picture, two CPU cores | {figures['seconds_per_picture']:.2f} |"
     yield f"| autoencoder round trip of held-out scenes | {reconstruction_psnr_db(settings):.1f} dB PSNR |"
     yield f"| all assets | {assets_bytes(settings.assets_dir) / 1e6:.1f} MB |"

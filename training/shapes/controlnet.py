@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from training.shapes.drawing import draw
 from training.shapes.encode import load_dataset, scene_of
 from training.shapes.libraries import ControlNetModel, DiffusersModel
 from training.shapes.muon import Optimizers
-from training.shapes.settings import Settings
+from training.shapes.settings import Schedule, Settings
 from training.shapes.unet import BatchSource, TextToNoise, load_model, update_average
 
 HINT_CHANNELS = (16, 32, 64, 96)
@@ -77,13 +78,26 @@ def hint_batch(settings: Settings, indices: torch.Tensor, step: int) -> torch.Te
 
 def train_controlnet(settings: Settings) -> Path:
     """Train or resume; returns the checkpoint, whose `ema` entry is the averaged state to ship."""
-    path = settings.work_dir / "controlnet.pt"
-    schedule = settings.controlnet
+    return train_beside(settings, "controlnet", settings.controlnet, new_controlnet, hint_batch)
+
+
+def train_beside(
+    settings: Settings,
+    stage: str,
+    schedule: Schedule,
+    new_net: Callable[[TextToNoise], DiffusersModel],
+    hints: Callable[[Settings, torch.Tensor, int], torch.Tensor],
+) -> Path:
+    """Train a control network beside the frozen denoiser, or resume; returns the stage's checkpoint.
+
+    `hints` gives the control images [N, 3, H, W] of the scenes with these indices at a step.
+    """
+    path = settings.work_dir / f"{stage}.pt"
     torch.manual_seed(settings.seed)
     source = BatchSource(settings, load_dataset(settings), EMPTY_SHARE)
     model = load_model(settings)
-    guided = GuidedNoise(model, new_controlnet(model)).to(settings.device)
-    averaged = new_controlnet(model).to(settings.device).requires_grad_(False)
+    guided = GuidedNoise(model, new_net(model)).to(settings.device)
+    averaged = new_net(model).to(settings.device).requires_grad_(False)
     ends = ("conv_in", "conv_out", "embedding", "controlnet_down", "controlnet_mid")
     optimizer = Optimizers(guided.controlnet, schedule.learning_rate, ends)
     step = 0
@@ -95,7 +109,7 @@ def train_controlnet(settings: Settings) -> Path:
     smooth = 0.0
     while step < schedule.steps:
         noisy, timesteps, tokens, target, index = source.draw(step, schedule.batch)
-        inputs = (noisy, timesteps, tokens, hint_batch(settings, index, step))
+        inputs = (noisy, timesteps, tokens, hints(settings, index, step))
         with torch.autocast(settings.device, torch.bfloat16):
             predicted = guided(*(part.to(settings.device) for part in inputs))
         loss = (predicted.float() - target.to(settings.device)).square().mean()
@@ -106,7 +120,7 @@ def train_controlnet(settings: Settings) -> Path:
         update_average(averaged, guided.controlnet, min(EMA_DECAY, step / (step + 10)))
         smooth += (0.02 if smooth else 1.0) * (float(loss.detach()) - smooth)
         if step % 100 == 0:
-            logger.info("controlnet step %d: loss %.4f", step, smooth)
+            logger.info("%s step %d: loss %.4f", stage, step, smooth)
         if step % SAVE_EVERY == 0 or step == schedule.steps:
             parts = {"model": guided.controlnet.state_dict(), "ema": averaged.state_dict()}
             save_checkpoint(path, {"step": step, "optimizer": optimizer.state_dict(), **parts})

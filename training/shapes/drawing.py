@@ -34,6 +34,12 @@ def object_mask(obj: Obj, image_px: int = 64) -> np.ndarray:
     return _coverage(obj, x - obj.centre_x, y - obj.centre_y, image_px) >= 0.5
 
 
+def object_distance(obj: Obj, image_px: int = 64) -> np.ndarray:
+    """Distance of each pixel to one object's edge in picture fractions, negative inside, [image_px, image_px]."""
+    x, y = _grid(image_px)
+    return _distance(obj, x - obj.centre_x, y - obj.centre_y)
+
+
 def scene_mask(scene: Scene, image_px: int = 64) -> np.ndarray:
     """The pixels that any object covers by at least half, bool [image_px, image_px]."""
     return np.logical_or.reduce([object_mask(obj, image_px) for obj in scene.objects])
@@ -71,12 +77,17 @@ def _grid(image_px: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _coverage(obj: Obj, x: np.ndarray, y: np.ndarray, image_px: int) -> np.ndarray:
     """How much of each pixel the object covers, 0..1, at offsets `x` and `y` from its centre."""
+    return np.clip(0.5 - _distance(obj, x, y) * image_px, 0.0, 1.0)
+
+
+def _distance(obj: Obj, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Distance to the object's edge in picture fractions, negative inside, at offsets from its centre."""
     turn = np.deg2rad(obj.rotation_deg)
     cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     distance = _signed_distance(obj.shape, cos * x + sin * y, cos * y - sin * x, obj.radius)
     if obj.style == "outlined":
         distance = np.abs(distance + STROKE / 2) - STROKE / 2
-    return np.clip(0.5 - distance * image_px, 0.0, 1.0)
+    return distance
 
 
 def _signed_distance(shape: ShapeName, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from training.shapes.controlnet import load_controlnet, new_controlnet
+from training.shapes.depth import load_depth_net, new_depth_net
 from training.shapes.encode import load_dataset
 from training.shapes.libraries import StableDiffusionPipeline
 from training.shapes.settings import Settings
@@ -29,8 +30,10 @@ def export_assets(settings: Settings, preliminary: bool = False) -> Path:
     vae = load_vae(settings)
     vae.register_to_config(scaling_factor=load_dataset(settings).scaling_factor)
     has_control = not preliminary or (settings.work_dir / "controlnet.pt").exists()
+    has_depth = not preliminary or (settings.work_dir / "depth.pt").exists()
     has_tiny = not preliminary or (settings.work_dir / "tiny.pt").exists()
     controlnet = load_controlnet(settings, model) if has_control else new_controlnet(model)
+    depth = load_depth_net(settings, model) if has_depth else new_depth_net(model)
     tiny = load_tiny(settings) if has_tiny else new_tiny()
     pipeline = StableDiffusionPipeline(
         vae=vae,
@@ -45,6 +48,7 @@ def export_assets(settings: Settings, preliminary: bool = False) -> Path:
     pipeline.to(dtype=torch.float16)
     pipeline.save_pretrained(target)
     controlnet.to(torch.float16).save_pretrained(target / "controlnet_canny")
+    depth.to(torch.float16).save_pretrained(target / "controlnet_depth")
     tiny.to(torch.float16).save_pretrained(target / "vae_tiny")
     _write_tokenizer(settings.work_dir / "tokenizer", target / "tokenizer")
     return target

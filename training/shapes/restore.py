@@ -1,6 +1,6 @@
 """Going on from the shipped assets: rebuild the checkpoints of a working directory that has been lost.
 
-The autoencoders and the text encoder count as finished; the denoiser and the ControlNet start a new schedule from the
+The autoencoders and the text encoder count as finished; the denoiser and the ControlNets start a new schedule from the
 shipped weights, for example on a GPU or with more scenes.
 """
 
@@ -44,6 +44,8 @@ def restore_checkpoints(settings: Settings) -> Path:
         "unet": (model, 0),
         "controlnet": (ControlNetModel.from_pretrained(assets / "controlnet_canny"), 0),
     }
+    if (assets / "controlnet_depth").is_dir():
+        parts["depth"] = ControlNetModel.from_pretrained(assets / "controlnet_depth"), 0
     for name, (part, step) in parts.items():
         path = work / f"{name}.pt"
         if not path.exists():

@@ -59,6 +59,7 @@ class Settings:
     text: Schedule = field(default_factory=lambda: Schedule(700, 128, 2e-3, 50, 350))
     unet: Schedule = field(default_factory=lambda: Schedule(6300, 64, 1.5e-3, 300, 2300))
     controlnet: Schedule = field(default_factory=lambda: Schedule(1700, 32, 1e-3, 50, 700))
+    depth: Schedule = field(default_factory=lambda: Schedule(1200, 24, 1e-3, 50, 500))
 
     @property
     def latent_px(self) -> int:

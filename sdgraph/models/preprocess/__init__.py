@@ -1,0 +1,1 @@
+"""Control pictures from pictures: what runs without weights, in NumPy, and the detectors of controlnet-aux."""
