@@ -1,8 +1,8 @@
 """The one contract that solvers know, and the wrapper that makes a trained network fulfil it.
 
-A denoiser takes noisy latents `x = x0 + sigma * noise` and says what x0 is, in expectation. Networks of the Stable
-Diffusion family want variance preserving input and a timestep, and predict noise, velocity or x0; `ModelDenoiser`
-converts once, in one place (Karras et al. 2022, arXiv:2206.00364, section 5 and table 1).
+A denoiser takes noisy latents `x = alpha * x0 + sigma * noise` (see `noise_path`) and says what x0 is, in expectation.
+Networks want x in their own scale and a timestep, and predict noise, velocity or x0; `ModelDenoiser` converts once, in
+one place (Karras et al. 2022, arXiv:2206.00364, section 5 and table 1).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ModelDenoiser(Generic[C]):
         times = len(conditionings)
         timestep = self.schedule.timestep_of(sigma)
         timestep = timestep.round() if self.whole_timesteps else timestep
-        scaled = x / _spread(sigma, x).square().add(1).sqrt()
+        scaled = x / self.schedule.input_scale(_spread(sigma, x))
         prediction = self.network(scaled.repeat(times, 1, 1, 1), timestep.repeat(times), conditionings)
         return tuple(self.from_prediction(part, x, sigma) for part in prediction.to(x.dtype).chunk(times))
 
@@ -60,10 +60,12 @@ class ModelDenoiser(Generic[C]):
 
 
 def denoised_from_prediction(kind: PredictionType, prediction: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
-    """x0 from noise, velocity (Salimans & Ho 2022, arXiv:2202.00512, appendix D) or x0; all [B, C, h, w]."""
+    """x0 from noise, velocity (Salimans & Ho 2022, arXiv:2202.00512, appendix D), x0, or a flow's velocity noise - x0;
+    all [B, C, h, w].
+    """
     s = _spread(sigma, x)
     match kind:
-        case "epsilon":
+        case "epsilon" | "flow":  # x0 + s * noise with the one, (1 - s) * x0 + s * noise with the other
             return x - s * prediction
         case "v_prediction":
             return x / (s**2 + 1) - prediction * (s / (s**2 + 1).sqrt())
@@ -72,10 +74,10 @@ def denoised_from_prediction(kind: PredictionType, prediction: Tensor, x: Tensor
 
 
 def prediction_from_denoised(kind: PredictionType, denoised: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
-    """Noise, velocity or x0 from x0; all [B, C, h, w]."""
+    """Noise, velocity, x0 or a flow's velocity from x0; all [B, C, h, w]."""
     s = _spread(sigma, x)
     match kind:
-        case "epsilon":
+        case "epsilon" | "flow":
             return (x - denoised) / s
         case "v_prediction":
             return (x / (s**2 + 1) - denoised) * ((s**2 + 1).sqrt() / s)

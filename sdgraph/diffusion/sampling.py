@@ -57,6 +57,7 @@ def run_stage(
             "This stage needs latents with noise, and these are finished.",
             hint="Start from noise, or add noise to the latents first.",
         )
+    schedule = schedule.for_latents(*state.x.shape[-2:])
     solver = make_solver(leg.solver, leg.eta)
     planned = leg_sigmas(leg, schedule).tolist()[1:]
     sigmas = [state.sigma, *(sigma for sigma in planned if sigma < state.sigma)]
@@ -69,7 +70,8 @@ def run_stage(
         if before_step is not None:
             before_step(index, sigma)
         counted = _Counted(guider, leg.guidance.scale_at(leg.progress_at(index), sigma))
-        span = Span(sigma, sigma_next, timesteps[index - left_out], last=leg.final and index == leg.steps - 1)
+        last = leg.final and index == leg.steps - 1
+        span = Span(sigma, sigma_next, timesteps[index - left_out], last, schedule.path)
         x, history = solver.step(counted, x, span, history, lambda: noises.draw().to(state.x.device))
         nfe += counted.nfe
         if on_step is not None and counted.denoised is not None:

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sdgraph.diffusion.schedule import NoiseSchedule
+from sdgraph.diffusion.schedule import NoiseSchedule, Spacing, TimestepGrid
 from sdgraph.diffusion.stages import FinalSigma, SigmaName
+from sdgraph.diffusion.timesteps import steps_out_of_range
 from sdgraph.errors import SamplingError
 
 Sigmas: TypeAlias = Tensor
 _Floats: TypeAlias = npt.NDArray[np.float64]
 
-TimestepGrid = Literal["continuous", "whole", "whole_extra", "lcm"]
-"""Which timesteps a solver is used with. `continuous`: fractions allowed. `whole`: rounded. `whole_extra`: rounded, and
-spaced as if there were one more step at the clean end. `lcm`: those that latent consistency models are distilled at."""
-
-_LCM_TRAINING_STEPS = 50
+_SPACINGS: dict[SigmaName, Spacing | None] = {
+    "checkpoint": None,
+    "trailing": "trailing",
+    "leading": "leading",
+    "linspace": "linspace",
+}
 
 
 def build_sigmas(
@@ -41,10 +43,13 @@ def build_sigmas(
     Raises SamplingError `steps-out-of-range` when the model's training timesteps don't suffice for so many steps.
     """
     if not 1 <= steps <= schedule.count:
-        raise _steps_out_of_range(steps, schedule.count)
-    if name in ("checkpoint", "trailing", "leading", "linspace"):
-        levels = schedule.sigma_of(torch.from_numpy(_timesteps(schedule, name, steps, grid, final)))
-        return _checked(np.append(levels.double().numpy(), 0.0 if final == "zero" else schedule.sigma_min))
+        raise steps_out_of_range(steps, schedule.count)
+    if name in _SPACINGS:
+        levels = schedule.spaced(_SPACINGS[name], steps, grid, to_zero=final == "zero")
+        return _checked(np.append(levels, 0.0 if final == "zero" else schedule.sigma_min))
+    if final == "zero" and name in _SHAPES:
+        top, bottom = schedule.shape_ends(steps)
+        return _checked(np.append(_SHAPES[name](steps, bottom, top), 0.0))
     return build_range(schedule, name, steps, final=final)
 
 
@@ -141,33 +146,6 @@ def _even_in_time(schedule: NoiseSchedule, points: int, top: float, bottom: floa
     return levels
 
 
-def _timesteps(schedule: NoiseSchedule, name: SigmaName, steps: int, grid: TimestepGrid, final: FinalSigma) -> _Floats:
-    """[steps] descending timesteps, spaced as in Lin et al. 2023, arXiv:2305.08891, table 2."""
-    if name == "checkpoint" and grid == "lcm":
-        return _lcm_timesteps(schedule.count, steps)
-    extra = steps + 1 if grid == "whole_extra" else steps
-    match schedule.spacing if name == "checkpoint" else name:
-        case "trailing":
-            descending = schedule.count - np.arange(steps) * (schedule.count / steps)
-            return descending.round().astype(np.float64) - 1
-        case "leading":
-            spaced = np.arange(extra) * (schedule.count // extra) + schedule.steps_offset
-        case _:
-            # Linspace reaches timestep 0, unless the smallest sigma is the end of the schedule anyway.
-            spaced = np.linspace(0, schedule.count - 1, extra if final == "zero" else steps + 1)
-            spaced = spaced.astype(np.float32) if grid == "continuous" else spaced.round()
-    return spaced[::-1][:steps].astype(np.float64)
-
-
-def _lcm_timesteps(count: int, steps: int) -> _Floats:
-    """[steps] of the 50 timesteps of consistency distillation (Luo et al. 2023, arXiv:2310.04378, section 4.3)."""
-    if steps > _LCM_TRAINING_STEPS:
-        raise _steps_out_of_range(steps, _LCM_TRAINING_STEPS)
-    distilled = np.arange(1, _LCM_TRAINING_STEPS + 1) * (count // _LCM_TRAINING_STEPS) - 1
-    picked = np.floor(np.linspace(0, _LCM_TRAINING_STEPS, num=steps, endpoint=False)).astype(np.int64)
-    return distilled[::-1][picked].astype(np.float64)
-
-
 def _checked(levels: _Floats) -> Sigmas:
     sigmas = torch.from_numpy(levels.astype(np.float32))
     if bool((sigmas[:-1] <= sigmas[1:]).any()):
@@ -177,11 +155,3 @@ def _checked(levels: _Floats) -> Sigmas:
             hint="Use fewer steps or another sigma schedule.",
         )
     return sigmas
-
-
-def _steps_out_of_range(steps: int, most: int) -> SamplingError:
-    return SamplingError(
-        "steps-out-of-range",
-        f"This schedule takes 1 to {most} steps, found {steps}.",
-        hint=f"Use at most {most} steps.",
-    )

@@ -41,9 +41,10 @@ def start_from_noise(
     """
     if not legs:
         raise SamplingError("no-stages", "Starting from noise needs at least one step.", hint="Use a strength above 0.")
+    schedule = schedule.for_latents(*shape[-2:])
     sigma = start_sigma(legs[0], schedule)
     noise = _initial_noise(seeds, shape, variation).to(device)
-    return SamplerState(noise * _start_scale(legs[0], schedule, sigma), sigma, tuple(seeds))
+    return SamplerState(noise * _start_scale(legs[0], schedule, sigma), sigma, tuple(seeds), path=schedule.path)
 
 
 def start_from_latents(
@@ -66,10 +67,11 @@ def start_from_latents(
         )
     clean = latents.float()
     if not legs:
-        return SamplerState(clean, 0.0, tuple(seeds), draws=0)
+        return SamplerState(clean, 0.0, tuple(seeds), draws=0, path=schedule.path)
+    schedule = schedule.for_latents(*latents.shape[-2:])
     sigma = start_sigma(legs[0], schedule)
     noise = _initial_noise(seeds, latents.shape[1:], variation).to(latents.device)
-    return SamplerState(clean + sigma * noise, sigma, tuple(seeds))
+    return SamplerState(schedule.alpha(sigma) * clean + sigma * noise, sigma, tuple(seeds), path=schedule.path)
 
 
 def start_sigma(leg: Leg, schedule: NoiseSchedule) -> float:
@@ -85,11 +87,6 @@ def _initial_noise(seeds: Sequence[int], shape: Sequence[int], variation: Variat
 
 
 def _start_scale(leg: Leg, schedule: NoiseSchedule, sigma: float) -> float:
-    """How strong pure noise is at `sigma`, by the conventions of diffusers.
-
-    Variance preserving samplers start from unit variance, which is sqrt(sigma^2 + 1) here; the Euler family does so
-    with `leading` timesteps only and takes sigma itself otherwise.
-    """
+    """How strong pure noise is at `sigma`; the Euler family has a convention of its own for it."""
     spacing = leg.sigmas if leg.sigmas in ("trailing", "leading", "linspace") else schedule.spacing
-    exploding = SOLVERS[leg.solver].grid == "continuous" and spacing != "leading"
-    return sigma if exploding else (sigma**2 + 1) ** 0.5
+    return schedule.noise_scale(sigma, SOLVERS[leg.solver].grid == "continuous" and spacing != "leading")

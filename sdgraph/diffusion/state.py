@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+from sdgraph.diffusion.noise_path import NoisePath
 from sdgraph.diffusion.solvers.contract import SolverState
 from sdgraph.diffusion.stages import SolverName
 from sdgraph.errors import SamplingError
@@ -18,7 +19,7 @@ class SamplerState:
     """Latents on their way, with the position, the solver's history and the count of noise draws."""
 
     x: Tensor
-    """[B, C, h, w] float32, x0 + sigma * noise."""
+    """[B, C, h, w] float32, alpha * x0 + sigma * noise."""
     sigma: float
     """Standard deviation of the noise in x; 0 when sampling is complete."""
     seeds: tuple[int, ...]
@@ -32,10 +33,14 @@ class SamplerState:
     solver: SolverName | None = None
     """The solver that took the last step; `history` is for it alone."""
     history: SolverState = field(default_factory=SolverState)
+    path: NoisePath = "exploding"
+    """How x is made of signal and noise."""
 
     def latents(self) -> Tensor:
-        """[B, C, h, w] in the model's own scale: x itself when complete, of unit variance while noise remains."""
-        return self.x if self.sigma == 0 else self.x / (self.sigma**2 + 1) ** 0.5
+        """[B, C, h, w] in the model's own scale: x itself when complete, or when the model is a flow; of unit variance
+        while noise remains otherwise.
+        """
+        return self.x if self.sigma == 0 or self.path == "flow" else self.x / (self.sigma**2 + 1) ** 0.5
 
     def to_tensors(self) -> tuple[dict[str, object], dict[str, Tensor]]:
         """The state as a JSON-able dict and named tensors; `from_tensors` gives it back bit for bit."""
@@ -51,6 +56,7 @@ class SamplerState:
             solver=self.solver,
             history_sigmas=self.history.sigmas,
             history_order=self.history.order,
+            path=self.path,
         )
         return meta.model_dump(mode="json"), tensors
 
@@ -66,7 +72,8 @@ class SamplerState:
                 "sampler-state", f"A stored sampler state is incomplete: {error}.", hint="Run the stage again."
             ) from error
         history = SolverState(outputs, known.history_sigmas, tensors.get("sample"), known.history_order)
-        return cls(x, known.sigma, known.seeds, known.draws, known.step, known.nfe, known.solver, history)
+        counts = (known.draws, known.step, known.nfe)
+        return cls(x, known.sigma, known.seeds, *counts, known.solver, history, known.path)
 
 
 class _Meta(BaseModel):
@@ -80,3 +87,4 @@ class _Meta(BaseModel):
     solver: SolverName | None
     history_sigmas: tuple[float, ...]
     history_order: int
+    path: NoisePath = "exploding"

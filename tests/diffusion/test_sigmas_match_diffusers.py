@@ -13,8 +13,8 @@ from diffusers.schedulers.scheduling_lcm import LCMScheduler
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
-from sdgraph.diffusion.schedule import BetaKind, NoiseSchedule, PredictionType, Spacing
-from sdgraph.diffusion.sigmas import TimestepGrid, build_range, build_sigmas, slice_by_sigma, truncate
+from sdgraph.diffusion.schedule import BetaKind, NoiseSchedule, PredictionType, Spacing, TimestepGrid
+from sdgraph.diffusion.sigmas import build_range, build_sigmas, slice_by_sigma, truncate
 from sdgraph.diffusion.stages import SigmaName, Stage, plan_legs
 from sdgraph.errors import SamplingError
 from tests.diffusion.toys import SD

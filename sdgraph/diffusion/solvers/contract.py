@@ -10,7 +10,8 @@ from typing import ClassVar, TypeAlias
 from torch import Tensor
 
 from sdgraph.diffusion.denoiser import Denoiser
-from sdgraph.diffusion.sigmas import TimestepGrid
+from sdgraph.diffusion.noise_path import NoisePath, log_snr_step, signal_level
+from sdgraph.diffusion.schedule import TimestepGrid
 
 Noise: TypeAlias = Callable[[], Tensor]
 """The next standard normal noise, shaped like x and on its device."""
@@ -26,6 +27,37 @@ class Span:
     """The training timestep of `sigma`."""
     last: bool
     """Whether the whole trajectory ends with this step."""
+    path: NoisePath = "exploding"
+    """How x is made of signal and noise."""
+
+    @property
+    def alpha(self) -> float:
+        """The signal level at `sigma`."""
+        return signal_level(self.path, self.sigma)
+
+    @property
+    def alpha_next(self) -> float:
+        """The signal level at `sigma_next`."""
+        return signal_level(self.path, self.sigma_next)
+
+    @property
+    def kept(self) -> float:
+        """The share of x that remains when x0 is as estimated throughout the step: sigma_next / sigma."""
+        return self.sigma_next / self.sigma
+
+    @property
+    def gained(self) -> float:
+        """The share of the estimate of x0 that takes its place."""
+        return self.alpha_next - self.kept * self.alpha
+
+    @property
+    def width(self) -> float:
+        """The length of the step in lambda = log(alpha / sigma); infinite from pure noise and to no noise."""
+        return log_snr_step(self.path, self.sigma, self.sigma_next)
+
+    def width_from(self, sigma: float) -> float:
+        """The length in lambda from an earlier `sigma` to that of this step."""
+        return log_snr_step(self.path, sigma, self.sigma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +79,7 @@ class SolverState:
 
 
 class Solver(ABC):
-    """An algorithm for the step from one sigma to the next, in the convention x = x0 + sigma * noise."""
+    """An algorithm for the step from one sigma to the next, in the convention x = alpha * x0 + sigma * noise."""
 
     order: ClassVar[int]
     """Order of convergence on smooth problems, as the tests measure it."""

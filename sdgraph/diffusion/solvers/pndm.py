@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from sdgraph.diffusion.denoiser import Denoiser, sigma_for
-from sdgraph.diffusion.sigmas import TimestepGrid
+from sdgraph.diffusion.schedule import TimestepGrid
 from sdgraph.diffusion.solvers.contract import Noise, Solver, SolverState, Span
 
 # Adams-Bashforth, newest first (Liu et al. 2022, arXiv:2202.09778, equation 12 for the last row).

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from sdgraph.diffusion.denoiser import Denoiser, sigma_for
-from sdgraph.diffusion.sigmas import TimestepGrid
+from sdgraph.diffusion.schedule import TimestepGrid
 from sdgraph.diffusion.solvers.contract import Noise, Solver, SolverState, Span
 
 
@@ -29,30 +29,28 @@ class UniPc(Solver):
     ) -> tuple[Tensor, SolverState]:
         denoised = denoise(x, sigma_for(x, span.sigma))
         if state.outputs:
-            x = _corrected(denoised, span.sigma, state)
+            x = _corrected(denoised, span, state)
         first_order = not state.outputs or span.last or span.sigma_next == 0
-        kept = span.sigma_next / span.sigma
-        ahead = kept * x + (1 - kept) * denoised
+        ahead = span.kept * x + span.gained * denoised
         if not first_order:
-            ratio = math.log(span.sigma / state.sigmas[-1]) / math.log(span.sigma / span.sigma_next)
-            ahead = ahead + (1 - kept) * 0.5 * (state.outputs[-1] - denoised) / ratio
+            ratio = -span.width_from(state.sigmas[-1]) / span.width
+            ahead = ahead + span.gained * 0.5 * (state.outputs[-1] - denoised) / ratio
         remembered = state.remember(denoised, span.sigma, keep=2)
         return ahead, replace(remembered, sample=x, order=1 if first_order else 2)
 
 
-def _corrected(denoised: Tensor, sigma: float, state: SolverState) -> Tensor:
-    """x at `sigma` again (UniC), now that the denoised latents there are known."""
+def _corrected(denoised: Tensor, span: Span, state: SolverState) -> Tensor:
+    """x at `span.sigma` again (UniC), now that the denoised latents there are known."""
     assert state.sample is not None
     before, sigma_before = state.outputs[-1], state.sigmas[-1]
-    kept = sigma / sigma_before
-    plain = kept * state.sample + (1 - kept) * before
+    led_here = Span(sigma_before, span.sigma, 0.0, last=False, path=span.path)
+    plain = led_here.kept * state.sample + led_here.gained * before
     change = denoised - before
     if state.order == 1:
-        return plain + (1 - kept) * 0.5 * change
-    width = math.log(sigma_before / sigma)
-    ratio = math.log(sigma_before / state.sigmas[-2]) / width
-    older, newer = _corrector_weights(ratio, width)
-    return plain + (1 - kept) * (older * (state.outputs[-2] - before) / ratio + newer * change)
+        return plain + led_here.gained * 0.5 * change
+    ratio = -led_here.width_from(state.sigmas[-2]) / led_here.width
+    older, newer = _corrector_weights(ratio, led_here.width)
+    return plain + led_here.gained * (older * (state.outputs[-2] - before) / ratio + newer * change)
 
 
 def _corrector_weights(ratio: float, width: float) -> tuple[float, float]:

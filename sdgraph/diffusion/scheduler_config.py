@@ -1,0 +1,97 @@
+"""Reading a diffusers `scheduler_config.json`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from sdgraph.diffusion.flow_matching import DynamicShift, FlowMatching
+from sdgraph.diffusion.schedule import BetaKind, NoiseSchedule, Spacing
+from sdgraph.errors import SamplingError
+
+
+class _Config(BaseModel, ABC):
+    """Fields of a configuration that decide a schedule."""
+
+    @abstractmethod
+    def schedule(self) -> NoiseSchedule: ...
+
+
+class _VariancePreservingConfig(_Config):
+    """The fields that decide a variance preserving schedule, with diffusers' defaults."""
+
+    beta_schedule: BetaKind = "linear"
+    beta_start: float = Field(0.0001, gt=0, lt=1)
+    beta_end: float = Field(0.02, gt=0, lt=1)
+    num_train_timesteps: int = Field(1000, ge=2)
+    rescale_betas_zero_snr: bool = False
+    prediction_type: Literal["epsilon", "v_prediction", "sample"] = "epsilon"
+    timestep_spacing: Spacing = "leading"
+    steps_offset: int = Field(0, ge=0)
+
+    def schedule(self) -> NoiseSchedule:
+        return NoiseSchedule.from_betas(
+            self.beta_schedule,
+            self.beta_start,
+            self.beta_end,
+            self.num_train_timesteps,
+            self.rescale_betas_zero_snr,
+            self.prediction_type,
+            self.timestep_spacing,
+            self.steps_offset,
+        )
+
+
+class _FlowConfig(_Config):
+    """The fields that decide a flow matching schedule, with diffusers' defaults."""
+
+    num_train_timesteps: int = Field(1000, ge=2)
+    shift: float = Field(1.0, gt=0, allow_inf_nan=False)
+    flow_shift: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """What schedulers with `use_flow_sigmas` call the shift."""
+    use_dynamic_shifting: bool = False
+    base_shift: float = 0.5
+    max_shift: float = 1.15
+    base_image_seq_len: int = Field(256, ge=1)
+    max_image_seq_len: int = Field(4096, ge=2)
+    time_shift_type: Literal["exponential", "linear"] = "exponential"
+    shift_terminal: float | None = Field(None, gt=0, lt=1)
+    timestep_spacing: Spacing | None = None
+    """No field of diffusers' own flow schedulers, whose pipelines decide: Stable Diffusion 3's `linspace`, FLUX's
+    `trailing`. None: `trailing` where the shift is dynamic."""
+
+    def schedule(self) -> NoiseSchedule:
+        dynamic = None
+        if self.use_dynamic_shifting:
+            dynamic = DynamicShift(
+                self.base_shift, self.max_shift, self.base_image_seq_len, self.max_image_seq_len, self.time_shift_type
+            )
+        return FlowMatching(
+            spacing=self.timestep_spacing or ("trailing" if dynamic else "linspace"),
+            shift=dynamic.at(self.max_image_seq_len) if dynamic else (self.flow_shift or self.shift),
+            dynamic=dynamic,
+            terminal=self.shift_terminal,
+            timestep_count=self.num_train_timesteps,
+        )
+
+
+def read_schedule(config: Mapping[str, object]) -> NoiseSchedule:
+    """The schedule of a configuration; flow matching is told by the scheduler's class or by `use_flow_sigmas`.
+
+    Raises SamplingError `scheduler-config` when a field has a value that is not known.
+    """
+    flow = str(config.get("_class_name", "")).startswith("FlowMatch") or config.get("use_flow_sigmas") is True
+    kind: type[_Config] = _FlowConfig if flow else _VariancePreservingConfig
+    try:
+        return kind.model_validate(dict(config)).schedule()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SamplingError(
+            "scheduler-config",
+            f"The scheduler configuration has `{name}` = {first['input']!r}: {first['msg']}.",
+            hint="Use a scheduler configuration of a Stable Diffusion or FLUX model.",
+        ) from error
