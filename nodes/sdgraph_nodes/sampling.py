@@ -80,7 +80,7 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
         from sdgraph.diffusion.sampling import run_stage
 
         pool = ctx.service(ModelPool)
-        negative = self.positive if self.negative is None else self.negative
+        negative = self.positive if self.negative is None else self.negative.as_negative()
         with open_model(pool, self.denoiser, self.control, ctx.device) as model:
             guider = ClassifierFreeGuidance(model, self.positive, negative)
             report = StepReport(ctx, self.denoiser, self.leg.steps)

@@ -105,7 +105,7 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
 
         grid = self._grid(latents)
         report = StepReport(ctx, self.denoiser, leg.steps, parts=len(grid.tiles))
-        negative = self.positive if self.negative is None else self.negative
+        negative = self.positive if self.negative is None else self.negative.as_negative()
         with open_model(ctx.service(ModelPool), self.denoiser, None, ctx.device) as model:
             schedule = model.schedule
             plain = ClassifierFreeGuidance(model, self.positive, negative)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sdgraph.core.porttype import Encoded, PortType
@@ -20,6 +20,8 @@ class ConditioningEntry:
     """[1, L, D] float32: one vector per token, chunks one after another."""
     pooled: Tensor | None = None
     """[1, P] float32, for model families that also want the prompt as one vector."""
+    negative: bool = False
+    """Whether it is what to stay away from. Said while sampling, never stored: some control acts on one side only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +29,10 @@ class Conditioning:
     """Encoded prompts that apply together. There is at least one."""
 
     entries: tuple[ConditioningEntry, ...]
+
+    def as_negative(self) -> Conditioning:
+        """The same prompts as what to stay away from."""
+        return Conditioning(tuple(replace(entry, negative=True) for entry in self.entries))
 
 
 class ConditioningCodec:
