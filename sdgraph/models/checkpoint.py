@@ -1,28 +1,34 @@
-"""Checkpoints in the diffusers folder layout: from a reference to handles, reading small files only."""
+"""Checkpoints: from a reference to handles, reading small files only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sdgraph.errors import ModelError
-from sdgraph.models.fingerprint import combine, fingerprint_files
+from sdgraph.models.families import PIPELINES, SPACES, Family, TowerKind, family_of, part_class
+from sdgraph.models.fingerprint import combine
+from sdgraph.models.layout import FolderLayout, Layout, number, part_config
 from sdgraph.models.source import resolve
-from sdgraph.models.weights import damaged, read_config, weights_files
-from sdgraph.payloads.handles import ControlNetHandle, DenoiserHandle, Dtype, TextEncoderHandle, VaeHandle
+from sdgraph.models.weights import damaged, read_config
+from sdgraph.payloads.handles import (
+    ControlNetHandle,
+    DenoiserHandle,
+    Dtype,
+    TextEncoderHandle,
+    TextTower,
+    VaeHandle,
+)
 from sdgraph.payloads.latents import LatentSpace
 
-PIPELINES = {"StableDiffusionPipeline": "sd1"}
-"""The model family of each supported pipeline class in `model_index.json`."""
-_CLASSES = {
-    "unet": "UNet2DConditionModel",
-    "vae": "AutoencoderKL",
-    "text_encoder": "CLIPTextModel",
-    "tokenizer": "CLIPTokenizer",
-}
 PREVIEW = "vae_tiny"
+Prediction = Literal["checkpoint", "epsilon", "v_prediction"]
+_FLUX_PATCH = 4
+"""FLUX takes 2x2 latent pixels as one token, so it has four times the channels."""
+_FLUX_SAMPLE = 128
+"""FLUX's configuration names no size; it was trained around 1024 pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,73 +46,152 @@ class Checkpoint:
         return combine(self.denoiser.fingerprint, self.text_encoder.fingerprint, self.vae.fingerprint, schedule)
 
 
-def read_checkpoint(source: str, dtype: Dtype = "float32") -> Checkpoint:
-    """The handles of a checkpoint. Raises ModelError (see `resolve`), [model-damaged], [model-kind-unsupported].
+def read_checkpoint(
+    source: str,
+    dtype: Dtype = "float32",
+    *,
+    config: str = "",
+    prediction: Prediction = "checkpoint",
+    allow_pickle: bool = False,
+) -> Checkpoint:
+    """The handles of a checkpoint: a diffusers folder.
 
     An autoencoder whose configuration asks for full precision (`force_upcast`) stays float32 whatever the `dtype`.
+    `prediction` other than "checkpoint" says what the denoiser predicts, where its configuration is wrong. Raises
+    ModelError (see `resolve`), [model-damaged], [model-kind-unsupported].
     """
-    root = resolve(source)
-    family = _family(root, source)
-    read_config(root / "tokenizer" / "tokenizer_config.json")
-    unet, vae, text = (read_config(root / part / "config.json") for part in ("unet", "vae", "text_encoder"))
-    space = _latent_space(root / "vae", vae, family)
-    if unet.get("in_channels") != space.channels:
-        raise ModelError(
-            "model-kind-unsupported",
-            f"The denoiser of `{source}` takes {unet.get('in_channels')} channels, its autoencoder makes "
-            f"{space.channels}; expected a text-to-image model.",
-            "Inpainting and other special checkpoints are not supported.",
-        )
-    common: dict[str, Any] = {"source": source, "family": family, "dtype": dtype}
+    layout = FolderLayout(resolve(source), allow_pickle)
+    family = _family(layout, source)
+    common: dict[str, Any] = {"source": source, "family": family.name, "config": config, "allow_pickle": allow_pickle}
+    vae = part_config(layout, "vae")
+    space = latent_space(layout.configs / "vae", vae, family.space)
+    scheduler = layout.scheduler()
+    if prediction != "checkpoint":
+        scheduler["prediction_type"] = prediction
     return Checkpoint(
-        DenoiserHandle(
-            component="unet",
-            fingerprint=_fingerprint(root, "unet"),
-            space=space,
-            scheduler=read_config(root / "scheduler" / "scheduler_config.json"),
-            conditioning_width=_number(root / "unet", unet, "cross_attention_dim"),
-            sample_px=_number(root / "unet", unet, "sample_size") * space.downscale,
-            preview=_preview(root, common, space),
-            **common,
-        ),
-        TextEncoderHandle(
-            component="text_encoder",
-            fingerprint=_fingerprint(root, "text_encoder", "tokenizer"),
-            max_tokens=_number(root / "text_encoder", text, "max_position_embeddings"),
-            conditioning_width=_number(root / "text_encoder", text, "hidden_size"),
-            **common,
-        ),
+        _denoiser(layout, family, space, common | {"dtype": dtype}, scheduler),
+        _text_encoder(layout, family, common | {"dtype": dtype}),
         VaeHandle(
             component="vae",
-            fingerprint=_fingerprint(root, "vae"),
+            fingerprint=layout.fingerprint("vae"),
             space=space,
-            source=source,
-            family=family,
             dtype="float32" if vae.get("force_upcast", True) else dtype,
+            **common,
         ),
     )
+
+
+def _denoiser(
+    layout: Layout, family: Family, space: LatentSpace, common: dict[str, Any], scheduler: dict[str, Any]
+) -> DenoiserHandle:
+    part = family.denoiser
+    folder, config = layout.configs / part, part_config(layout, part)
+    channels = space.channels * (_FLUX_PATCH if family.name == "flux" else 1)
+    if config.get("in_channels") != channels:
+        raise ModelError(
+            "model-kind-unsupported",
+            f"The denoiser of `{common['source']}` takes {config.get('in_channels')} channels, its autoencoder makes "
+            f"{channels}; expected a text-to-image model.",
+            "Inpainting and other special checkpoints are not supported.",
+        )
+    width = "cross_attention_dim" if part == "unet" else "joint_attention_dim"
+    sample = _FLUX_SAMPLE if family.name == "flux" else number(folder, config, "sample_size")
+    return DenoiserHandle(
+        component=part,
+        fingerprint=layout.fingerprint(part),
+        space=space,
+        scheduler=scheduler,
+        conditioning_width=number(folder, config, width),
+        pooled_width=_pooled_width(folder, config, family),
+        distilled_guidance=bool(config.get("guidance_embeds", False)),
+        sample_px=sample * space.downscale,
+        preview=_preview(layout, common, space),
+        **common,
+    )
+
+
+def _pooled_width(folder: Path, config: Mapping[str, Any], family: Family) -> int:
+    if family.denoiser == "transformer":
+        return number(folder, config, "pooled_projection_dim")
+    if not family.size_numbers:
+        return 0
+    time_width = number(folder, config, "addition_time_embed_dim")
+    width = number(folder, config, "projection_class_embeddings_input_dim") - family.size_numbers * time_width
+    if width < 1:
+        raise damaged(
+            folder / "config.json", "`projection_class_embeddings_input_dim` leaves no room for a pooled prompt"
+        )
+    return width
+
+
+def _text_encoder(layout: Layout, family: Family, common: dict[str, Any]) -> TextEncoderHandle:
+    kinds = [kind for kind in family.towers if not kind.optional or layout.has(kind.component)]
+    towers = tuple(_tower(layout, kind) for kind in kinds)
+    first, *others = kinds
+    more = [kind.component for kind in others] + [kind.tokenizer for kind in kinds]
+    return TextEncoderHandle(
+        component=first.component,
+        fingerprint=layout.fingerprint(first.component, *more),
+        conditioning_width=_joined_width(layout, family, towers),
+        pooled_width=sum(tower.pooled_width for tower in towers),
+        towers=towers,
+        **common,
+    )
+
+
+def _tower(layout: Layout, kind: TowerKind) -> TextTower:
+    folder, config = layout.configs / kind.component, part_config(layout, kind.component)
+    read_config(layout.configs / kind.tokenizer / "tokenizer_config.json")
+    t5 = kind.kind == "t5"
+    width = number(folder, config, "d_model" if t5 else "hidden_size")
+    pooled = number(folder, config, "projection_dim") if kind.projected else width
+    return TextTower(
+        kind=kind.kind,
+        component=kind.component,
+        tokenizer=kind.tokenizer,
+        layer=kind.layer,
+        max_tokens=kind.max_tokens or number(folder, config, "max_position_embeddings"),
+        layers=number(folder, config, "num_layers" if t5 else "num_hidden_layers"),
+        width=width,
+        projected=kind.projected,
+        pooled_width=pooled if kind.pooled else 0,
+    )
+
+
+def _joined_width(layout: Layout, family: Family, towers: tuple[TextTower, ...]) -> int:
+    """Length of the joined vectors; with a transformer, that of its T5, which may be absent."""
+    if family.denoiser == "transformer":
+        config = part_config(layout, "transformer")
+        return number(layout.configs / "transformer", config, "joint_attention_dim")
+    return sum(tower.width for tower in towers)
 
 
 def read_controlnet(source: str, dtype: Dtype = "float32") -> ControlNetHandle:
     """The handle of a ControlNet, for example `builtin:shapes/controlnet_canny`. Raises ModelError as above."""
     folder = resolve(source)
     config = read_config(folder / "config.json")
-    _require_class(source, config.get("_class_name"), "ControlNetModel")
+    require_class(source, config.get("_class_name"), "ControlNetModel")
     hint_channels = config.get("conditioning_embedding_out_channels") or (16, 32, 96, 256)
     return ControlNetHandle(
         source=source,
         component="",
-        fingerprint=_fingerprint(folder, ""),
-        family="sd1",
+        fingerprint=FolderLayout(folder).fingerprint(""),
+        family=_controlnet_family(config),
         dtype=dtype,
-        conditioning_width=_number(folder, config, "cross_attention_dim"),
+        conditioning_width=number(folder, config, "cross_attention_dim"),
         downscale=2 ** (len(hint_channels) - 1),
     )
 
 
-def checkpoint_fingerprint(source: str) -> str:
-    """Digest of a checkpoint's content, for a loader node's key. Raises ModelError as `read_checkpoint` does."""
-    return read_checkpoint(source).fingerprint
+def _controlnet_family(config: Mapping[str, Any]) -> str:
+    if config.get("addition_embed_type") == "text_time":
+        return "sdxl"
+    return "sd2" if config.get("use_linear_projection") else "sd1"
+
+
+def checkpoint_fingerprint(source: str, **options: Any) -> str:
+    """Digest of a checkpoint's content, for a loader node's key. Options and errors are those of `read_checkpoint`."""
+    return read_checkpoint(source, **options).fingerprint
 
 
 def controlnet_fingerprint(source: str) -> str:
@@ -119,23 +204,29 @@ def component_folder(source: str, component: str) -> Path:
     return resolve(source) / component
 
 
-def _family(root: Path, source: str) -> str:
-    index = read_config(root / "model_index.json")
-    pipeline = index.get("_class_name")
-    family = PIPELINES.get(str(pipeline))
-    if family is None:
+def _family(layout: Layout, source: str) -> Family:
+    index = read_config(layout.configs / "model_index.json")
+    pipeline = str(index.get("_class_name"))
+    if pipeline not in PIPELINES:
         raise ModelError(
             "model-kind-unsupported",
-            f"`{source}` is a model for {pipeline}, expected {' or '.join(PIPELINES)}.",
-            "Use a Stable Diffusion 1.x model, for example `builtin:shapes`.",
+            f"`{source}` is a model for {pipeline}, expected one for {', '.join(PIPELINES)}.",
+            "Use a Stable Diffusion, SDXL or FLUX.1 model, for example `builtin:shapes`.",
         )
-    for part, expected in _CLASSES.items():
-        entry = index.get(part)
-        _require_class(f"{source}/{part}", entry[-1] if isinstance(entry, list) and entry else entry, expected)
+    unet = part_config(layout, "unet") if pipeline.startswith("StableDiffusion") and layout.has("unet") else {}
+    family = family_of(index, unet)
+    assert family is not None
+    expected = {family.denoiser: family.denoiser_class, "vae": "AutoencoderKL"}
+    for kind in family.towers:
+        if not kind.optional or part_class(index, kind.component):
+            expected |= {kind.component: kind.model_class, kind.tokenizer: kind.tokenizer_class}
+    for part, kind in expected.items():
+        require_class(f"{source}/{part}", part_class(index, part), kind)
     return family
 
 
-def _require_class(source: str, found: object, expected: str) -> None:
+def require_class(source: str, found: object, expected: str) -> None:
+    """Raises ModelError [model-kind-unsupported] unless a part is of the expected class."""
     # "CLIPTokenizerFast" is the same tokenizer, written in Rust.
     if found not in (expected, f"{expected}Fast"):
         raise ModelError(
@@ -145,34 +236,20 @@ def _require_class(source: str, found: object, expected: str) -> None:
         )
 
 
-def _latent_space(folder: Path, config: Mapping[str, Any], family: str) -> LatentSpace:
+def latent_space(folder: Path, config: Mapping[str, Any], name: str) -> LatentSpace:
+    """The latent space of an autoencoder's configuration. Raises ModelError [model-damaged]."""
     blocks = config.get("block_out_channels")
     if not isinstance(blocks, list) or not blocks:
         raise damaged(folder / "config.json", "`block_out_channels` is no list of numbers")
-    scale = config.get("scaling_factor", 0.18215)
+    scale = config.get("scaling_factor", SPACES["sd1"].scaling_factor)
     shift = config.get("shift_factor") or 0.0
     if not isinstance(scale, int | float) or not isinstance(shift, int | float) or scale == 0:
         raise damaged(folder / "config.json", "`scaling_factor` or `shift_factor` is no number")
-    channels = _number(folder, config, "latent_channels")
-    return LatentSpace(family, channels, 2 ** (len(blocks) - 1), float(scale), float(shift))
+    channels = number(folder, config, "latent_channels")
+    return LatentSpace(name, channels, 2 ** (len(blocks) - 1), float(scale), float(shift))
 
 
-def _preview(root: Path, common: Mapping[str, Any], space: LatentSpace) -> VaeHandle | None:
-    if not (root / PREVIEW / "config.json").is_file():
+def _preview(layout: Layout, common: Mapping[str, Any], space: LatentSpace) -> VaeHandle | None:
+    if not (layout.configs / PREVIEW / "config.json").is_file():
         return None
-    return VaeHandle(component=PREVIEW, fingerprint=_fingerprint(root, PREVIEW), space=space, tiny=True, **common)
-
-
-def _fingerprint(root: Path, component: str, *more: str) -> str:
-    weights, _ = weights_files(root / component)
-    small = [
-        path for part in (component, *more) for path in (root / part).glob("*") if path.suffix in (".json", ".txt")
-    ]
-    return fingerprint_files(root, {*weights, *small})
-
-
-def _number(folder: Path, config: Mapping[str, Any], name: str) -> int:
-    value = config.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise damaged(folder / "config.json", f"`{name}` is {value!r}, expected a whole number above 0")
-    return value
+    return VaeHandle(component=PREVIEW, fingerprint=layout.fingerprint(PREVIEW), space=space, tiny=True, **common)

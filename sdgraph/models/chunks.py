@@ -23,10 +23,16 @@ class ChunkFormat:
 
     length: int
     """Tokens per chunk, start and end included; 77 for CLIP."""
-    start_id: int
+    start_id: int | None
+    """None: chunks have no start token, as T5's."""
     end_id: int
     pad_id: int
     comma_id: int | None = None
+
+    @property
+    def room(self) -> int:
+        """Tokens of a prompt that fit between start and end."""
+        return self.length - (1 if self.start_id is None else 2)
 
 
 Weighted = tuple[int, float]
@@ -39,7 +45,7 @@ def make_chunks(sections: Sequence[Iterable[Weighted]], form: ChunkFormat) -> tu
 
 
 def _cut(section: Iterable[Weighted], form: ChunkFormat) -> list[list[Weighted]]:
-    size = form.length - 2
+    size = form.room
     chunks: list[list[Weighted]] = [[]]
     for token in section:
         if len(chunks[-1]) == size:
@@ -60,7 +66,8 @@ def _after_comma(tokens: Sequence[Weighted], comma_id: int | None) -> int:
 
 
 def _framed(tokens: Sequence[Weighted], form: ChunkFormat) -> Chunk:
-    padding = form.length - 2 - len(tokens)
-    ids = (form.start_id, *(token for token, _ in tokens), form.end_id, *[form.pad_id] * padding)
-    weights = (1.0, *(weight for _, weight in tokens), *[1.0] * (padding + 1))
+    padding = form.room - len(tokens)
+    start = () if form.start_id is None else (form.start_id,)
+    ids = (*start, *(token for token, _ in tokens), form.end_id, *[form.pad_id] * padding)
+    weights = (*[1.0] * len(start), *(weight for _, weight in tokens), *[1.0] * (padding + 1))
     return Chunk(ids, weights)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import component_folder
+from sdgraph.models.towers import LoadedTower, TextModel
 from sdgraph.models.weights import check_whole, damaged, weights_files
-from sdgraph.payloads.handles import ControlNetHandle, DenoiserHandle, ModelHandle, TextEncoderHandle, VaeHandle
+from sdgraph.payloads.handles import (
+    ControlNetHandle,
+    DenoiserHandle,
+    ModelHandle,
+    TextEncoderHandle,
+    TextTower,
+    VaeHandle,
+)
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import CLIPTextModel, CLIPTokenizer
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TextModel:
-    """A text encoder with its tokenizer."""
-
-    tokenizer: CLIPTokenizer
-    encoder: CLIPTextModel
 
 
 def load_model(handle: ModelHandle, device: str = "cpu") -> nn.Module | TextModel:
@@ -30,52 +27,72 @@ def load_model(handle: ModelHandle, device: str = "cpu") -> nn.Module | TextMode
 
     Raises ModelError [model-missing], [model-damaged], [model-kind-unsupported].
     """
-    folder = component_folder(handle.source, handle.component)
     match handle:
         case TextEncoderHandle():
-            from transformers import CLIPTextModel
-
-            encoder: Any = _load(CLIPTextModel.from_pretrained, folder, handle.dtype, device)
-            return TextModel(_load_tokenizer(folder.parent / "tokenizer"), encoder)
+            return TextModel(handle, tuple(_load_tower(handle, spec, device) for spec in handle.towers))
         case DenoiserHandle():
-            from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-
-            return _load(UNet2DConditionModel.from_pretrained, folder, handle.dtype, device, **_DIFFUSERS)
+            return _load(_denoiser_class(handle), handle, handle.component, device)
         case VaeHandle():
             from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
             from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 
-            kind = AutoencoderTiny if handle.tiny else AutoencoderKL
-            return _load(kind.from_pretrained, folder, handle.dtype, device, **_DIFFUSERS)
+            return _load(AutoencoderTiny if handle.tiny else AutoencoderKL, handle, handle.component, device)
         case ControlNetHandle():
             from diffusers.models.controlnets.controlnet import ControlNetModel
 
-            return _load(ControlNetModel.from_pretrained, folder, handle.dtype, device, **_DIFFUSERS)
+            return _load(ControlNetModel, handle, handle.component, device)
         case _:
             raise ModelError(
                 "model-kind-unsupported", f"A {type(handle).__name__} can't be loaded.", "Use one of its subclasses."
             )
 
 
-# Its fast path needs the package accelerate.
-_DIFFUSERS: dict[str, Any] = {"low_cpu_mem_usage": False}
+def _denoiser_class(handle: DenoiserHandle) -> Any:
+    match handle.family:
+        case "sd3":
+            from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+
+            return SD3Transformer2DModel
+        case "flux":
+            from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+
+            return FluxTransformer2DModel
+        case _:
+            from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+            return UNet2DConditionModel
 
 
-def _load(from_pretrained: Callable[..., Any], folder: Path, dtype: str, device: str, **options: Any) -> nn.Module:
+def _load_tower(handle: TextEncoderHandle, spec: TextTower, device: str) -> LoadedTower:
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
+
+    kind: Any = (
+        T5EncoderModel if spec.kind == "t5" else CLIPTextModelWithProjection if spec.projected else CLIPTextModel
+    )
+    encoder = _load(kind, handle, spec.component, device)
+    tokenizer = _load_tokenizer(component_folder(handle.source, spec.tokenizer), spec)
+    return LoadedTower(spec, tokenizer, encoder)
+
+
+def _load(kind: Any, handle: ModelHandle, component: str, device: str) -> nn.Module:
     import torch
     from safetensors import SafetensorError
 
     from sdgraph.models.quiet import quiet
 
-    files, variant = weights_files(folder)
+    folder = component_folder(handle.source, component)
+    files, variant = weights_files(folder, handle.allow_pickle)
     for path in files:
-        check_whole(path)
+        if path.suffix == ".safetensors":
+            check_whole(path)
+    # diffusers' fast path needs the package accelerate.
+    options: dict[str, Any] = {} if kind.__module__.startswith("transformers.") else {"low_cpu_mem_usage": False}
     try:
         with quiet():
-            model, info = from_pretrained(
+            model, info = kind.from_pretrained(
                 str(folder),
-                torch_dtype=getattr(torch, dtype),
-                use_safetensors=True,
+                torch_dtype=getattr(torch, handle.dtype),
+                use_safetensors=files[0].suffix == ".safetensors",
                 local_files_only=True,
                 output_loading_info=True,
                 variant=variant,
@@ -89,14 +106,15 @@ def _load(from_pretrained: Callable[..., Any], folder: Path, dtype: str, device:
     return model.to(device).eval().requires_grad_(False)
 
 
-def _load_tokenizer(folder: Path) -> CLIPTokenizer:
-    from transformers import CLIPTokenizer
+def _load_tokenizer(folder: Path, spec: TextTower) -> Any:
+    from transformers import CLIPTokenizer, T5Tokenizer
 
     from sdgraph.models.quiet import quiet
 
     try:
         with quiet():
-            return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+            kind: Any = T5Tokenizer if spec.kind == "t5" else CLIPTokenizer
+            return kind.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
         # The tokenizers library raises bare Exception.
         raise damaged(folder, f"{type(error).__name__}: {_first_line(error)}") from error

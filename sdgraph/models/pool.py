@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
-from sdgraph.models.load import TextModel, load_model
+from sdgraph.models.load import load_model
+from sdgraph.models.towers import TextModel
 from sdgraph.payloads.handles import ControlNetHandle, DenoiserHandle, ModelHandle, TextEncoderHandle, VaeHandle
 
 if TYPE_CHECKING:
@@ -128,5 +129,5 @@ class ModelPool:
 
 def model_bytes(model: Any) -> int:
     """Memory of a model's weights and buffers, in bytes."""
-    module = model.encoder if isinstance(model, TextModel) else model
-    return sum(tensor.nbytes for tensor in itertools.chain(module.parameters(), module.buffers()))
+    modules = model.modules if isinstance(model, TextModel) else (model,)
+    return sum(tensor.nbytes for module in modules for tensor in itertools.chain(module.parameters(), module.buffers()))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.errors import SamplingError
-from sdgraph.models.chunks import Chunk, ChunkFormat, Weighted, make_chunks
+from sdgraph.models.chunks import Chunk, Weighted, make_chunks
 from sdgraph.models.prompt import Normalize, Section, Syntax, parse_prompt
-from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
+from sdgraph.models.towers import LoadedTower, TextModel, join_towers, run_tower
+from sdgraph.payloads.conditioning import Conditioning
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from sdgraph.models.load import TextModel
 
 LEAST_MEAN = 0.05
 """Below this share of the spread, the mean of an encoder's output is noise and says nothing about its size."""
@@ -28,6 +26,8 @@ def encode_text(
 ) -> Conditioning:
     """A prompt as vectors, float32 [1, chunks * length, D] on the CPU, each token's vector times its weight.
 
+    Every text tower of the model encodes it; `towers.join_towers` says how their outputs become one.
+
     `mean_per_prompt` then scales each chunk back to the mean that it had without weights, as A1111's "Original" does
     for a whole batch; here it is done per prompt, so a picture does not depend on its neighbours, and only for encoders
     whose output has a mean (`LEAST_MEAN`; CLIP's has). `clip_skip` leaves out that many last layers (0: none; A1111
@@ -36,32 +36,18 @@ def encode_text(
 
     Raises SamplingError [prompt-unsupported], [prompt-weight], [clip-skip].
     """
-    import torch
-
-    layers = model.encoder.config.num_hidden_layers
-    if not 0 <= clip_skip < layers:
-        raise SamplingError(
-            "clip-skip",
-            f"clip_skip leaves out 0 to {layers - 1} of this text encoder's {layers} layers, found {clip_skip}.",
-            "Use 0, or 1 where other tools say 2.",
-        )
-    chunks = chunk_prompt(text, model, syntax)
-    with torch.no_grad():
-        encoded = [_encode_chunk(chunk, model, normalize, clip_skip) for chunk in chunks]
-    return Conditioning((ConditioningEntry(torch.cat(encoded, dim=1).float().cpu()),))
+    model.require_clip_skip(clip_skip)
+    pairs = [_encode_tower(text, tower, syntax, normalize, clip_skip) for tower in model.towers]
+    return Conditioning((join_towers(model, [hidden for hidden, _ in pairs], [pooled for _, pooled in pairs]),))
 
 
-def chunk_prompt(text: str, model: TextModel, syntax: Syntax = "a1111") -> tuple[Chunk, ...]:
-    """A prompt as the text encoder reads it. Raises SamplingError as `parse_prompt` does."""
-    tokenizer: Any = model.tokenizer
-    form = ChunkFormat(
-        length=model.encoder.config.max_position_embeddings,
-        start_id=tokenizer.bos_token_id,
-        end_id=tokenizer.eos_token_id,
-        pad_id=tokenizer.pad_token_id,
-        comma_id=tokenizer.get_vocab().get(",</w>"),
-    )
-    return make_chunks([_tokens(section, tokenizer) for section in parse_prompt(text, syntax)], form)
+def chunk_prompt(text: str, tower: LoadedTower, syntax: Syntax = "a1111") -> tuple[Chunk, ...]:
+    """A prompt as a text tower reads it. Raises SamplingError as `parse_prompt` does."""
+    sections = [_tokens(section, tower.tokenizer) for section in parse_prompt(text, syntax)]
+    if tower.spec.kind == "t5":
+        # T5 reads long texts in one piece: a section has no chunk of its own.
+        sections = [[token for section in sections for token in section]]
+    return make_chunks(sections, tower.form)
 
 
 def _tokens(section: Section, tokenizer: Any) -> list[Weighted]:
@@ -72,23 +58,25 @@ def _tokens(section: Section, tokenizer: Any) -> list[Weighted]:
     return [(token, segment.weight) for segment, tokens in zip(section, ids, strict=True) for token in tokens]
 
 
-def _encode_chunk(chunk: Chunk, model: TextModel, normalize: Normalize, clip_skip: int) -> Tensor:
+def _encode_tower(
+    text: str, tower: LoadedTower, syntax: Syntax, normalize: Normalize, clip_skip: int
+) -> tuple[Tensor, Tensor | None]:
+    """[1, chunks * length, D], and the pooled vector [1, P] of the first chunk where the family uses it."""
     import torch
 
-    device = model.encoder.device
-    hidden = _hidden(torch.tensor([chunk.ids], device=device), model.encoder, clip_skip)
+    chunks = chunk_prompt(text, tower, syntax)
+    outputs = [run_tower(tower, chunk.ids, clip_skip) for chunk in chunks]
+    hidden = [_weigh(output.hidden, chunk, normalize) for output, chunk in zip(outputs, chunks, strict=True)]
+    return torch.cat(hidden, dim=1), outputs[0].pooled
+
+
+def _weigh(hidden: Tensor, chunk: Chunk, normalize: Normalize) -> Tensor:
+    """The chunk's vectors [1, L, D], each times its token's weight."""
+    import torch
+
     if all(weight == 1 for weight in chunk.weights):
         return hidden
-    weighted = hidden * torch.tensor(chunk.weights, device=device, dtype=hidden.dtype)[None, :, None]
+    weighted = hidden * torch.tensor(chunk.weights, device=hidden.device, dtype=hidden.dtype)[None, :, None]
     if normalize == "none" or hidden.mean().abs() < LEAST_MEAN * hidden.std():
         return weighted
     return weighted * (hidden.mean() / weighted.mean())
-
-
-def _hidden(ids: Tensor, encoder: Any, clip_skip: int) -> Tensor:
-    """[1, length, D]: the output of the last layer that is not skipped, normalised as the last one's is."""
-    if clip_skip == 0:
-        return encoder(ids)[0]
-    states = encoder(ids, output_hidden_states=True).hidden_states
-    # transformers 5.6 moved the layers up; before, they were in `text_model`.
-    return getattr(encoder, "text_model", encoder).final_layer_norm(states[-(clip_skip + 1)])

@@ -12,12 +12,15 @@ from typing import Any
 from sdgraph.errors import ModelError
 
 _HEADER_LIMIT_BYTES = 100_000_000
+PICKLES = (".bin", ".pt", ".ckpt", ".pth")
+"""Suffixes of files that are pickles."""
 
 
-def weights_files(folder: Path) -> tuple[list[Path], str | None]:
+def weights_files(folder: Path, allow_pickle: bool = False) -> tuple[list[Path], str | None]:
     """A component's safetensors files and their variant: None, or "fp16" when there are no others.
 
-    Raises ModelError [model-kind-unsupported] when the weights are in another format, else [model-missing].
+    With `allow_pickle` a component without safetensors may have pickled weights. Raises ModelError [model-pickle] when
+    there are only such and they are not allowed, [model-missing] when there are none.
     """
     found = sorted(folder.glob("*.safetensors"))
     plain = [path for path in found if not _variant_of(path)]
@@ -26,14 +29,21 @@ def weights_files(folder: Path) -> tuple[list[Path], str | None]:
     variants = sorted({_variant_of(path) for path in found})
     if variants:
         return [path for path in found if _variant_of(path) == variants[0]], variants[0]
-    pickled = sorted(path.name for path in folder.glob("*") if path.suffix in (".bin", ".pt", ".ckpt", ".pth"))
+    pickled = sorted(path for path in folder.glob("*") if path.suffix in PICKLES)
+    if pickled and not allow_pickle:
+        raise pickle_refused(pickled[0])
     if pickled:
-        raise ModelError(
-            "model-kind-unsupported",
-            f"{folder} has its weights as a pickle (`{pickled[0]}`), which can run code when read.",
-            "Convert it to safetensors.",
-        )
+        return pickled, None
     raise ModelError("model-missing", f"{folder} has no weights (*.safetensors).", "Copy the whole model folder.")
+
+
+def pickle_refused(path: Path) -> ModelError:
+    """The error for pickled weights that nobody asked for."""
+    return ModelError(
+        "model-pickle",
+        f"{path} has its weights as a pickle, which can run code when read.",
+        "Convert it to safetensors, or set `allow_pickle` to read it with torch's restricted reader.",
+    )
 
 
 def _variant_of(path: Path) -> str:

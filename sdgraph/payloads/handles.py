@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from sdgraph.core.porttype import Encoded, PortType
 from sdgraph.payloads.latents import LatentSpace
+from sdgraph.payloads.patch import Embedding, Patch
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 PoolKey = tuple[str, str, Dtype]
@@ -28,13 +29,19 @@ class ModelHandle:
     fingerprint: str
     """Digest of the component's configuration and weights, hex."""
     family: str
-    """The model family: "sd1", ..."""
+    """The model family: "sd1", "sd2", "sdxl", "sdxl_refiner", "sd3", "flux"."""
     dtype: Dtype = "float32"
     """The numbers that the model computes with."""
+    config: str = ""
+    """For a single file: the reference of the folder that describes it; "": what ships with the package."""
+    allow_pickle: bool = False
+    """Whether a pickle may be read, by torch's restricted reader."""
+    patches: tuple[Patch, ...] = ()
+    """What is done to the weights while the model is leased, in this order."""
 
     @property
     def pool_key(self) -> PoolKey:
-        """What makes two handles the same model: kind, content and dtype, never the place."""
+        """What makes two handles the same model in memory: kind, content and dtype; neither the place nor patches."""
         return type(self).__name__, self.fingerprint, self.dtype
 
 
@@ -56,6 +63,10 @@ class DenoiserHandle(ModelHandle):
     """The model's `scheduler_config.json`; `NoiseSchedule.from_config` reads it."""
     conditioning_width: int
     """Length of the embedding vectors that it understands."""
+    pooled_width: int = 0
+    """Length of the pooled vector that it also wants; 0: none."""
+    distilled_guidance: bool = False
+    """Whether it takes a guidance scale as an input, as FLUX.1 dev does."""
     sample_px: int
     """Side of the pictures that it was trained on."""
     preview: VaeHandle | None = None
@@ -63,13 +74,44 @@ class DenoiserHandle(ModelHandle):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextEncoderHandle(ModelHandle):
-    """A tokenizer and the text model that turns tokens into vectors."""
+class TextTower:
+    """One tokenizer with its text model; a text encoder has one or several."""
 
+    kind: Literal["clip", "t5"]
+    component: str
+    """Folder of the text model inside the model."""
+    tokenizer: str
+    """Folder of the tokenizer inside the model."""
+    layer: Literal["last", "penultimate", "none"]
+    """The layer whose vectors are used; "none": only the pooled vector is."""
     max_tokens: int
     """Tokens per chunk, the start and end tokens included."""
+    layers: int
+    width: int
+    """Length of its vectors."""
+    projected: bool = False
+    """Whether its pooled vector goes through a projection."""
+    pooled_width: int = 0
+    """Length of its pooled vector; 0: not used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextEncoderHandle(ModelHandle):
+    """Tokenizers, and the text models that turn tokens into vectors."""
+
     conditioning_width: int
-    """Length of the vectors that it makes."""
+    """Length of the vectors that it makes, all towers joined."""
+    pooled_width: int = 0
+    """Length of the vector that it makes of a whole prompt; 0: none."""
+    towers: tuple[TextTower, ...]
+    """Its text models. `component` is the first one's."""
+    embeddings: tuple[Embedding, ...] = ()
+    """Words that prompts may use beside the tokenizer's own; of two with one name the later one counts."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens per chunk of the first tower, the start and end tokens included."""
+        return self.towers[0].max_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +145,13 @@ def _revived(meta: Mapping[str, Any]) -> dict[str, Any]:
     fields = dict(meta)
     if "space" in fields:
         fields["space"] = LatentSpace(**fields["space"])
+    if "towers" in fields:
+        fields["towers"] = tuple(TextTower(**tower) for tower in fields["towers"])
     if fields.get("preview") is not None:
         fields["preview"] = VaeHandle(**_revived(fields["preview"]))
+    for name, kind in (("patches", Patch), ("embeddings", Embedding)):
+        if name in fields:
+            fields[name] = tuple(kind(**entry) for entry in fields[name])
     return fields
 
 

@@ -146,4 +146,5 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "diffusion_pytorch_model.bin").touch()
     with pytest.raises(ModelError, match="pickle") as caught:
         weights_files(tmp_path)
-    assert caught.value.code == "model-kind-unsupported"
+    assert caught.value.code == "model-pickle"
+    assert weights_files(tmp_path, allow_pickle=True) == ([tmp_path / "diffusion_pytorch_model.bin"], None)

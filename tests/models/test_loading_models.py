@@ -11,7 +11,8 @@ from torch import nn
 
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import Checkpoint, read_checkpoint, read_controlnet
-from sdgraph.models.load import TextModel, load_model
+from sdgraph.models.load import load_model
+from sdgraph.models.towers import TextModel
 from sdgraph.payloads.handles import ModelHandle
 from tests.models.test_fingerprints import edit_json
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from sdgraph.errors import SamplingError
 from sdgraph.models.checkpoint import Checkpoint
-from sdgraph.models.load import TextModel
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.text import chunk_prompt, encode_text
+from sdgraph.models.towers import TextModel
 from sdgraph.payloads.conditioning import CONDITIONING
 from tests.models.reference import reference_pipeline
 
@@ -76,16 +76,16 @@ def test_a_long_prompt_goes_chunk_by_chunk(model: TextModel) -> None:
     long = embedding(words + "BREAK " + words, model)
     assert long.shape == (1, 4 * 77, 32)
     assert torch.equal(long[:, : 2 * 77], embedding(words, model))
-    assert len(chunk_prompt(words, model)) == 2
+    assert len(chunk_prompt(words, model.towers[0])) == 2
 
 
 def test_a_prompt_of_ten_thousand_letters_is_cut_into_chunks(model: TextModel) -> None:
-    assert len(chunk_prompt("word " * 2000, model)) == 107
+    assert len(chunk_prompt("word " * 2000, model.towers[0])) == 107
 
 
 def test_clip_skip_takes_an_earlier_layer_under_the_last_norm(model: TextModel) -> None:
     encoder: Any = model.encoder
-    ids = torch.tensor([chunk_prompt("a red star", model)[0].ids])
+    ids = torch.tensor([chunk_prompt("a red star", model.towers[0])[0].ids])
     with torch.no_grad():
         states = encoder(ids, output_hidden_states=True).hidden_states
         for skip in (0, 1, 2):

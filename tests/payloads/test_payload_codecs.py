@@ -23,10 +23,12 @@ from sdgraph.payloads.handles import (
     ControlNetHandle,
     DenoiserHandle,
     TextEncoderHandle,
+    TextTower,
     VaeHandle,
 )
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import LATENTS, Latents, LatentSpace, require_same_space
+from sdgraph.payloads.patch import Embedding, Patch
 from sdgraph.payloads.sampling import SAMPLING_STATE, SamplingState
 from sdgraph.payloads.types import PORT_TYPES
 
@@ -34,6 +36,13 @@ SPACE = LatentSpace("sd1", 4, 8, 0.18215)
 PREVIEW = VaeHandle(source="a", component="vae_tiny", fingerprint="03", family="sd1", space=SPACE, tiny=True)
 NET = ControlNetHandle(
     source="a", component="", fingerprint="04", family="sd1", conditioning_width=32, downscale=8, dtype="bfloat16"
+)
+TOWER = TextTower(
+    kind="clip", component="text_encoder", tokenizer="tokenizer", layer="last", max_tokens=77, layers=12, width=32
+)
+PATCHES = (
+    Patch(source="b.safetensors", fingerprint="05", strength=0.7),
+    Patch(source="c", fingerprint="06", strength=-1.0),
 )
 
 
@@ -87,9 +96,17 @@ def test_handles_come_back_equal() -> None:
         conditioning_width=32,
         sample_px=64,
         preview=PREVIEW,
+        patches=PATCHES,
     )
     text = TextEncoderHandle(
-        source="a", component="text_encoder", fingerprint="02", family="sd1", max_tokens=77, conditioning_width=32
+        source="a",
+        component="text_encoder",
+        fingerprint="02",
+        family="sd1",
+        towers=(TOWER, replace(TOWER, kind="t5", component="text_encoder_2")),
+        conditioning_width=32,
+        patches=PATCHES[:1],
+        embeddings=(Embedding(name="dusk", source="dusk.safetensors", fingerprint="07"),),
     )
     for kind, handle in ((DENOISER, denoiser), (TEXT_ENCODER, text), (VAE, PREVIEW), (CONTROLNET, NET)):
         assert stored(kind, handle) == handle
@@ -100,6 +117,16 @@ def test_a_moved_model_is_the_same_to_the_pool() -> None:
     assert replace(NET, source="elsewhere").pool_key == NET.pool_key
     assert replace(NET, dtype="float32").pool_key != NET.pool_key
     assert replace(NET, fingerprint="05").pool_key != NET.pool_key
+
+
+def test_patches_leave_the_base_in_the_pool_the_same() -> None:
+    assert replace(NET, patches=PATCHES).pool_key == NET.pool_key
+    assert replace(NET, patches=PATCHES) != NET
+
+
+def test_a_moved_patch_does_the_same() -> None:
+    assert replace(PATCHES[0], source="elsewhere").key == PATCHES[0].key
+    assert replace(PATCHES[0], strength=0.5).key != PATCHES[0].key
 
 
 def test_control_is_stored_with_its_pictures() -> None:
