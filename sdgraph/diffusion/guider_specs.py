@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from sdgraph.diffusion.guidance_schedule import Progress
 from sdgraph.diffusion.perturbation import Perturbation
 from sdgraph.diffusion.tagged import Tagged
+from sdgraph.errors import SamplingError
 
 Scale = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -172,6 +173,16 @@ GuiderSpec = Annotated[
 
 RENOISING_SOLVERS = frozenset({"euler", "euler_ancestral", "ddim"})
 """Solvers whose step is `denoised + share of the noise`, with one evaluation: those that CFG++ is defined for."""
+
+
+def require_solver(spec: GuiderSpec, solver: str) -> None:
+    """Raise SamplingError `guider-solver` when a guider is not defined for a solver."""
+    if isinstance(spec, CfgPlusPlusSpec) and solver not in RENOISING_SOLVERS:
+        raise SamplingError(
+            "guider-solver",
+            f"CFG++ puts noise back in each step, for which the solver {solver} has no formula.",
+            f"Use {', '.join(sorted(RENOISING_SOLVERS))}, or another guider.",
+        )
 
 
 def needs_negative(spec: GuiderSpec, unguided: bool) -> bool:

@@ -1,0 +1,58 @@
+"""Watching pictures settle: the running part of early stop (`sdgraph.diffusion.early_stop`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sdgraph.diffusion.early_stop import EarlyStop
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A picture that was finished early."""
+
+    item: int
+    """Its place in the batch."""
+    step: int
+    """Steps it took, over all stages."""
+    nfe: int
+    """Network evaluations it took."""
+    saved: int
+    """Network evaluations that the steps left out would have taken."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settling:
+    """What the watch remembers of the pictures that still run."""
+
+    last: Tensor
+    """[B, C, h, w]: the denoised latents of the step before."""
+    quiet: tuple[int, ...]
+    """Quiet steps in a row, per picture."""
+
+    def take(self, positions: list[int]) -> Settling:
+        """For the pictures at `positions` only."""
+        return Settling(self.last[positions], tuple(self.quiet[position] for position in positions))
+
+
+def watch(settling: Settling | None, denoised: Tensor, threshold: float) -> Settling:
+    """After one more step, which ended with `denoised` [B, C, h, w]."""
+    if settling is None:
+        return Settling(denoised, (0,) * len(denoised))
+    changes = relative_change(denoised, settling.last).tolist()
+    quiet = tuple(count + 1 if change < threshold else 0 for count, change in zip(settling.quiet, changes, strict=True))
+    return Settling(denoised, quiet)
+
+
+def settled(settling: Settling, rule: EarlyStop, steps_done: int) -> list[int]:
+    """The positions of the pictures that are finished after `steps_done` steps of the stage."""
+    if steps_done < rule.min_steps:
+        return []
+    return [position for position, count in enumerate(settling.quiet) if count >= rule.patience]
+
+
+def relative_change(denoised: Tensor, before: Tensor) -> Tensor:
+    """[B]: RMS of each picture's change over the RMS of the picture; both [B, C, h, w]."""
+    return (denoised - before).flatten(1).norm(dim=1) / denoised.flatten(1).norm(dim=1).clamp(min=1e-12)
