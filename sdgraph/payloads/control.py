@@ -1,13 +1,25 @@
-"""Control: pictures that steer sampling through ControlNets. Applying one more adds a branch."""
+"""Control: pictures that steer sampling through networks beside the denoiser. Applying one more adds a branch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
-from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.core.porttype import Blob, Encoded, PortType
 from sdgraph.errors import SamplingError
-from sdgraph.payloads.handles import ControlNetHandle, HandleCodec
-from sdgraph.payloads.image import IMAGE, Image
+from sdgraph.payloads.handles import ControlNetHandle, HandleCodec, IPAdapterHandle, ModelHandle, T2IAdapterHandle
+from sdgraph.payloads.image import Image
+from sdgraph.payloads.image_prompt import ImagePrompt, array_blob, array_of
+from sdgraph.payloads.mask import Mask
+
+ControlMode = Literal["balanced", "prompt", "control"]
+"""What a ControlNet's picture weighs against the prompt, as the A1111 web UI calls it.
+
+"balanced": the same in every layer. "prompt" (the prompt is more important): from a tenth in the first layer to the
+whole in the last one. "control" (the picture is more important): these weights, and on the positive side only, so that
+guidance amplifies it; this is the guess mode of Zhang et al. 2023 and of diffusers.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,64 +35,124 @@ class ControlBranch:
     """Sampling progress 0..1 at which it begins to act."""
     end: float = 1.0
     """Sampling progress 0..1 until which it acts."""
+    mode: ControlMode = "balanced"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start <= self.end <= 1:
-            raise SamplingError(
-                "control-range",
-                f"A control acts from start to end with 0 <= start <= end <= 1, found {self.start:g} to {self.end:g}.",
-                "Use 0 and 1 for the whole of sampling.",
-            )
+        _require_range(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class T2IAdapterBranch:
+    """One T2I-Adapter with its picture. Raises SamplingError as `ControlBranch`, whose fields mean the same."""
+
+    net: T2IAdapterHandle
+    image: Image
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_range(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IPAdapterBranch:
+    """One IP-Adapter with its image prompt. Raises SamplingError as `ControlBranch`, whose fields mean the same."""
+
+    net: IPAdapterHandle
+    prompt: ImagePrompt
+    strength: float = 1.0
+    """Factor on the attention to the image prompt; 0 is off."""
+    start: float = 0.0
+    end: float = 1.0
+    mask: Mask | None = None
+    """Where it acts: one mask for all items or one per item, of the size of the result; None: everywhere."""
+
+    def __post_init__(self) -> None:
+        _require_range(self.start, self.end)
+
+
+Branch: TypeAlias = ControlBranch | T2IAdapterBranch | IPAdapterBranch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Control:
     """Branches whose effects add up."""
 
-    branches: tuple[ControlBranch, ...]
+    branches: tuple[Branch, ...]
 
-    def with_branch(self, branch: ControlBranch) -> Control:
+    def with_branch(self, branch: Branch) -> Control:
         """This control and one branch more."""
         return Control((*self.branches, branch))
+
+
+def _require_range(start: float, end: float) -> None:
+    if not 0 <= start <= end <= 1:
+        raise SamplingError(
+            "control-range",
+            f"A control acts from start to end with 0 <= start <= end <= 1, found {start:g} to {end:g}.",
+            "Use 0 and 1 for the whole of sampling.",
+        )
 
 
 class ControlCodec:
     """Stores control bit for bit: handles as JSON, pictures as blobs."""
 
     def encode(self, value: Control) -> Encoded:
-        """One blob per branch."""
-        net, image = HandleCodec(ControlNetHandle), IMAGE.codec
-        assert image is not None
-        meta = [
-            {"net": net.encode(b.net).meta, "strength": b.strength, "start": b.start, "end": b.end}
-            for b in value.branches
-        ]
-        blobs = {str(i): image.encode(b.image).blobs["pixels"] for i, b in enumerate(value.branches)}
-        return Encoded(meta, blobs)
+        """One to three blobs per branch."""
+        encoded = [_encode(branch) for branch in value.branches]
+        blobs = {f"{i}.{name}": blob for i, (_, parts) in enumerate(encoded) for name, blob in parts.items()}
+        return Encoded([meta for meta, _ in encoded], blobs)
 
     def decode(self, encoded: Encoded) -> Control:
         """The control."""
-        net, image = HandleCodec(ControlNetHandle), IMAGE.codec
-        assert image is not None
-        return Control(
-            tuple(
-                ControlBranch(
-                    net.decode(Encoded(branch["net"], {})),
-                    image.decode(Encoded(None, {"pixels": encoded.blobs[str(i)]})),
-                    branch["strength"],
-                    branch["start"],
-                    branch["end"],
-                )
-                for i, branch in enumerate(encoded.meta)
-            )
-        )
+        return Control(tuple(_decode(meta, str(i), encoded.blobs) for i, meta in enumerate(encoded.meta)))
+
+
+_NETS: dict[str, type[ModelHandle]] = {
+    "controlnet": ControlNetHandle,
+    "t2i_adapter": T2IAdapterHandle,
+    "ip_adapter": IPAdapterHandle,
+}
+
+
+def _encode(branch: Branch) -> tuple[dict[str, Any], dict[str, Blob]]:
+    kind = next(name for name, net in _NETS.items() if isinstance(branch.net, net))
+    meta = {"kind": kind, "net": HandleCodec(_NETS[kind]).encode(branch.net).meta}
+    meta |= {name: getattr(branch, name) for name in ("strength", "start", "end")}
+    match branch:
+        case ControlBranch():
+            return meta | {"mode": branch.mode}, {"pixels": array_blob(branch.image.pixels)}
+        case T2IAdapterBranch():
+            return meta, {"pixels": array_blob(branch.image.pixels)}
+        case IPAdapterBranch():
+            prompt = branch.prompt
+            blobs = {"features": array_blob(prompt.features), "negative": array_blob(prompt.negative)}
+            return meta, blobs | ({"mask": array_blob(branch.mask.values)} if branch.mask else {})
+
+
+def _decode(meta: Mapping[str, Any], place: str, blobs: Mapping[str, Blob]) -> Branch:
+    fields = {name: value for name, value in meta.items() if name not in ("kind", "net")}
+    net: Any = HandleCodec(_NETS[meta["kind"]]).decode(Encoded(meta["net"], {}))
+    arrays = {
+        name.removeprefix(f"{place}."): array_of(blob) for name, blob in blobs.items() if name.startswith(f"{place}.")
+    }
+    if meta["kind"] == "ip_adapter":
+        mask = Mask(arrays["mask"]) if "mask" in arrays else None
+        return IPAdapterBranch(net, ImagePrompt(arrays["features"], arrays["negative"]), mask=mask, **fields)
+    kind = ControlBranch if meta["kind"] == "controlnet" else T2IAdapterBranch
+    return kind(net, Image(arrays["pixels"]), **fields)
+
+
+def _size_bytes(branch: Branch) -> int:
+    return sum(len(blob.data) for blob in _encode(branch)[1].values())
 
 
 CONTROL = PortType(
     "Control",
     Control,
-    "Pictures that steer sampling through ControlNets.",
+    "Pictures that steer sampling through ControlNets and adapters.",
     "#06a77d",
     ControlCodec(),
-    size_bytes=lambda control: sum(branch.image.pixels.nbytes for branch in control.branches),
+    size_bytes=lambda control: sum(map(_size_bytes, control.branches)),
 )

@@ -123,6 +123,43 @@ class ControlNetHandle(ModelHandle):
     """Control-picture pixels per latent pixel."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class T2IAdapterHandle(ModelHandle):
+    """A small network that steers a denoiser by a picture, which it sees once and not at every step."""
+
+    channels: tuple[int, ...]
+    """Channels of the features that it makes, from the first block on."""
+    picture_channels: int
+    """Channels of the picture that it reads: 1 (grey) or 3."""
+    downscale: int
+    """Picture pixels per pixel of its first features."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEncoderHandle(ModelHandle):
+    """A vision model that turns pictures into vectors."""
+
+    image_px: int
+    """Side of the square that it sees of a picture."""
+    width: int
+    """Length of its vector of a whole picture."""
+    patch_width: int
+    """Length of its vectors of a picture's patches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IPAdapterHandle(ModelHandle):
+    """Attention layers through which a denoiser attends to pictures."""
+
+    looks_at: Literal["picture", "patches"]
+    """Whether it reads one vector of a whole picture, or those of its patches ("plus")."""
+    width: int
+    """Length of the vectors that it reads."""
+    conditioning_width: int
+    layers: int
+    """How many cross-attention layers it has weights for."""
+
+
 H = TypeVar("H", bound=ModelHandle)
 
 
@@ -147,6 +184,8 @@ def _revived(meta: Mapping[str, Any]) -> dict[str, Any]:
         fields["space"] = LatentSpace(**fields["space"])
     if "towers" in fields:
         fields["towers"] = tuple(TextTower(**tower) for tower in fields["towers"])
+    if "channels" in fields:
+        fields["channels"] = tuple(fields["channels"])
     if fields.get("preview") is not None:
         fields["preview"] = VaeHandle(**_revived(fields["preview"]))
     for name, kind in (("patches", Patch), ("embeddings", Embedding)):
@@ -182,4 +221,25 @@ CONTROLNET = PortType(
     "A handle of a network that steers a denoiser by a picture.",
     "#06d6a0",
     HandleCodec(ControlNetHandle),
+)
+T2I_ADAPTER = PortType(
+    "T2IAdapterHandle",
+    T2IAdapterHandle,
+    "A handle of a small network that steers a denoiser by a picture.",
+    "#74c69d",
+    HandleCodec(T2IAdapterHandle),
+)
+IMAGE_ENCODER = PortType(
+    "ImageEncoderHandle",
+    ImageEncoderHandle,
+    "A handle of a vision model that turns pictures into vectors.",
+    "#9d4edd",
+    HandleCodec(ImageEncoderHandle),
+)
+IP_ADAPTER = PortType(
+    "IPAdapterHandle",
+    IPAdapterHandle,
+    "A handle of attention layers through which a denoiser attends to pictures.",
+    "#b5179e",
+    HandleCodec(IPAdapterHandle),
 )

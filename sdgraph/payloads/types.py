@@ -7,8 +7,17 @@ from typing import Any
 from sdgraph.core.porttype import PortType
 from sdgraph.payloads.conditioning import CONDITIONING
 from sdgraph.payloads.control import CONTROL
-from sdgraph.payloads.handles import CONTROLNET, DENOISER, TEXT_ENCODER, VAE
+from sdgraph.payloads.handles import (
+    CONTROLNET,
+    DENOISER,
+    IMAGE_ENCODER,
+    IP_ADAPTER,
+    T2I_ADAPTER,
+    TEXT_ENCODER,
+    VAE,
+)
 from sdgraph.payloads.image import IMAGE
+from sdgraph.payloads.image_prompt import IMAGE_PROMPT
 from sdgraph.payloads.latents import LATENTS
 from sdgraph.payloads.mask import MASK
 from sdgraph.payloads.region import REGION
@@ -21,9 +30,13 @@ PORT_TYPES: tuple[PortType[Any], ...] = (
     LATENTS,
     CONDITIONING,
     CONTROL,
+    IMAGE_PROMPT,
     SAMPLING_STATE,
     DENOISER,
     TEXT_ENCODER,
     VAE,
     CONTROLNET,
+    T2I_ADAPTER,
+    IP_ADAPTER,
+    IMAGE_ENCODER,
 )
