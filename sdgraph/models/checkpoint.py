@@ -68,6 +68,9 @@ def read_checkpoint(
     scheduler = layout.scheduler()
     if prediction != "checkpoint":
         scheduler["prediction_type"] = prediction
+    if family.name == "flux":
+        # FLUX's pipeline spaces its steps so whatever the configuration, which has no field for it.
+        scheduler.setdefault("timestep_spacing", "trailing")
     return Checkpoint(
         _denoiser(layout, family, space, common | {"dtype": dtype}, scheduler),
         _text_encoder(layout, family, common | {"dtype": dtype}),

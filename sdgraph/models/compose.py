@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from sdgraph.models.network import UNetNetwork, open_network
+from sdgraph.models.network import Network, open_network
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdgraph.diffusion.denoiser import ModelDenoiser
+    from sdgraph.diffusion.perturbation import Perturbation
     from sdgraph.diffusion.schedule import NoiseSchedule
 
 
 class ComposedModel:
     """A denoiser under conditionings; see `sdgraph.diffusion.model.Model`."""
 
-    def __init__(self, network: UNetNetwork, plain: ModelDenoiser[Conditioning]) -> None:
+    def __init__(self, network: Network, plain: ModelDenoiser[Conditioning]) -> None:
         self.network = network
         self._plain = plain
 
@@ -45,6 +46,10 @@ class ComposedModel:
     def to_prediction(self, denoised: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
         """The prediction that amounts to `denoised`; the inverse of `from_prediction`."""
         return self._plain.to_prediction(denoised, x, sigma)
+
+    def perturbed(self, perturbation: Perturbation) -> AbstractContextManager[None]:
+        """Within the `with` block the network is perturbed. Raises ModelError [attention-layers]."""
+        return self.network.perturbed(perturbation)
 
 
 @contextmanager

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from sdgraph.core.porttype import Encoded, PortType
 from sdgraph.payloads.tensors import from_blob, shared, tensor_bytes, to_blob
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """What SDXL is told about the picture beside the prompt (Podell et al. 2023, arXiv:2307.01952, section 2.2).
+
+    Sizes are (height, width) in pixels; None stands for the size of the picture that is drawn.
+    """
+
+    original_px: tuple[int, int] | None = None
+    """As if the picture had been scaled from this size: small ones make it blurred."""
+    crop_px: tuple[int, int] = (0, 0)
+    """As if so much had been cut off at the top and at the left: (0, 0) centres the subject."""
+    target_px: tuple[int, int] | None = None
+    """The size that the picture is meant to have."""
+    aesthetic_score: float | None = None
+    """0..10, for the refiner; None: 6 for what to draw, 2.5 for what to stay away from, as in diffusers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +37,10 @@ class ConditioningEntry:
     """[1, L, D] float32: one vector per token, chunks one after another."""
     pooled: Tensor | None = None
     """[1, P] float32, for model families that also want the prompt as one vector."""
+    facts: PictureFacts | None = None
+    """For SDXL; None: the facts of the picture that is drawn."""
+    distilled_guidance: float | None = None
+    """The guidance scale that a guidance-distilled model (FLUX.1 dev) is told; None: 3.5, as in diffusers."""
     negative: bool = False
     """Whether it is what to stay away from. Said while sampling, never stored: some control acts on one side only."""
 
@@ -44,26 +65,46 @@ class ConditioningCodec:
         for i, entry in enumerate(value.entries):
             if entry.pooled is not None:
                 blobs[f"{i}.pooled"] = to_blob(entry.pooled)
-        return Encoded({"entries": len(value.entries)}, blobs)
+        more = [_more(entry) for entry in value.entries]
+        return Encoded({"entries": len(value.entries)} | ({"more": more} if any(more) else {}), blobs)
 
     def decode(self, encoded: Encoded) -> Conditioning:
         """The conditioning, on the CPU."""
-        blobs = encoded.blobs
+        blobs, count = encoded.blobs, encoded.meta["entries"]
+        more = encoded.meta.get("more", [{}] * count)
         return Conditioning(
             tuple(
                 ConditioningEntry(
                     from_blob(blobs[f"{i}.embedding"]),
                     from_blob(blobs[f"{i}.pooled"]) if f"{i}.pooled" in blobs else None,
+                    **_revived(more[i]),
                 )
-                for i in range(encoded.meta["entries"])
+                for i in range(count)
             )
         )
+
+
+def _more(entry: ConditioningEntry) -> dict[str, Any]:
+    """What an entry has beside tensors, where it is not the default."""
+    facts = {"facts": asdict(entry.facts)} if entry.facts else {}
+    return facts | ({} if entry.distilled_guidance is None else {"distilled_guidance": entry.distilled_guidance})
+
+
+def _revived(more: dict[str, Any]) -> dict[str, Any]:
+    if "facts" not in more:
+        return more
+    facts = {name: tuple(value) if isinstance(value, list) else value for name, value in more["facts"].items()}
+    return more | {"facts": PictureFacts(**facts)}
 
 
 def _share(value: Conditioning) -> Conditioning:
     return Conditioning(
         tuple(
-            ConditioningEntry(shared(entry.embedding), None if entry.pooled is None else shared(entry.pooled))
+            replace(
+                entry,
+                embedding=shared(entry.embedding),
+                pooled=None if entry.pooled is None else shared(entry.pooled),
+            )
             for entry in value.entries
         )
     )

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import Checkpoint, read_controlnet
+from sdgraph.models.conditions import join_conditionings
 from sdgraph.models.control import ROUNDING_TIMESTEPS, is_active
-from sdgraph.models.network import join_conditionings, open_network
+from sdgraph.models.network import open_network
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
 from sdgraph.payloads.control import Control, ControlBranch

@@ -13,7 +13,7 @@ import torch
 
 from sdgraph.core.porttype import Encoded, PortType
 from sdgraph.errors import ModelError, SamplingError
-from sdgraph.payloads.conditioning import CONDITIONING, Conditioning, ConditioningEntry
+from sdgraph.payloads.conditioning import CONDITIONING, Conditioning, ConditioningEntry, PictureFacts
 from sdgraph.payloads.control import CONTROL, Control, ControlBranch
 from sdgraph.payloads.handles import (
     CONTROLNET,
@@ -75,6 +75,14 @@ def test_conditioning_is_stored_bit_for_bit() -> None:
     assert torch.equal(again.entries[0].embedding, entries[0].embedding)
     assert torch.equal(again.entries[0].pooled, pooled)
     assert again.entries[1].pooled is None
+
+
+def test_conditioning_keeps_what_it_says_about_the_picture() -> None:
+    facts = PictureFacts(original_px=(512, 640), crop_px=(1, 2), aesthetic_score=4.5)
+    told = ConditioningEntry(torch.zeros(1, 1, 1), facts=facts, distilled_guidance=2.5)
+    plain = ConditioningEntry(torch.zeros(1, 1, 1))
+    again = stored(CONDITIONING, Conditioning((plain, told))).entries
+    assert [(entry.facts, entry.distilled_guidance) for entry in again] == [(None, None), (facts, 2.5)]
 
 
 def test_a_sampling_state_is_stored_bit_for_bit() -> None:
