@@ -1,10 +1,12 @@
 """The samplers that people place: one with plain knobs, and one whose stages are written out."""
 
+from typing import Any
+
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.stages import MAX_STEPS, SigmaName, SolverName, Stage, plan_legs
+from sdgraph.diffusion.stages import MAX_STEPS, SigmaName, SolverName, Stage, plan_legs, plan_start
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
@@ -32,10 +34,11 @@ class _SamplerPorts(Node[LatentsOut]):
     strength: In[float] = port(1.0, ge=0, le=1, linkable=False)
     """How much of the sampling runs: of N steps the last N * strength. Below 1, given latents shine through."""
 
-    def expand_stages(self, stages: tuple[Stage, ...], inner: Workflow) -> LatentsOut:
+    def expand_stages(self, stages: tuple[Stage, ...], schedule_steps: int, inner: Workflow) -> LatentsOut:
         """The nodes that run `stages`, none of which depends on a stage after it."""
-        legs = plan_legs(stages, self.strength)
-        start = SampleStart(denoiser=self.denoiser, latents=self.latents, seed=self.seed, leg=legs[0] if legs else None)
+        legs = plan_legs(stages, self.strength, schedule_steps=schedule_steps)
+        first = plan_start(stages, self.strength, schedule_steps=schedule_steps)
+        start = SampleStart(denoiser=self.denoiser, latents=self.latents, seed=self.seed, leg=first)
         state = inner.add("start", start).out.state
         for number, leg in enumerate(legs, start=1):
             unguided = is_unguided(leg.guidance)
@@ -71,27 +74,40 @@ class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
     def expand(self, inner: Workflow) -> LatentsOut:
         guidance = ConstantGuidance(scale=self.guidance)
         stage = Stage(steps=self.steps, solver=self.solver, sigmas=self.sigmas, guidance=guidance)
-        return self.expand_stages((stage,), inner)
+        return self.expand_stages((stage,), self.steps, inner)
 
 
-class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=1, lane="device"):
+class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="device"):
     """Draw in stages, each with its own steps, solver, noise levels and course of guidance.
 
-    Every stage is cached on its own: editing one leaves those before it as they are. Without `sigma_end` the stages
-    divide one schedule; with it, each runs between noise levels of its own. Takes and gives latents, [B, C, H/8, W/8].
+    Every stage is cached on its own: editing one, the number of its steps included, leaves those before it as they are.
+    The stages are consecutive parts of one schedule: each hands over at its `until`, a share of the schedule, or else
+    after as many of the schedule's steps as it has; the last one leads to the end. With `sigma_end` in their place, each
+    runs between noise levels of its own. Takes and gives latents, [B, C, H/8, W/8].
     """
 
     stages: In[tuple[Stage, ...]] = port((Stage(),), min_length=1, max_length=64, linkable=False, widget="stages")
     """What runs, one after the other."""
+    schedule_steps: In[int] = port(20, ge=1, le=MAX_STEPS, linkable=False)
+    """Steps of the schedule of which the stages are parts. A stage with as many steps as its part has takes exactly
+    those; with another number it spaces its own between the same ends."""
     steps: In[int | None] = port(None, ge=1, le=MAX_STEPS, linkable=False)
-    """Steps of all stages together, shared out in proportion to what the stages say; empty: as the stages say."""
+    """Steps of the whole schedule in place of `schedule_steps`, with all stages stretched to it; empty: as written."""
     guidance: In[float | None] = port(None, ge=0, le=100, linkable=False)
     """Highest guidance of the first guided stage, to which all the others are scaled; empty: as the stages say."""
 
     def expand(self, inner: Workflow) -> LatentsOut:
-        stages = self.stages
+        stages, schedule_steps = self.stages, self.schedule_steps
         if self.steps is not None:
-            stages = with_steps(stages, self.steps)
+            stages, schedule_steps = with_steps(stages, self.steps, schedule_steps), self.steps
         if self.guidance is not None:
             stages = with_guidance(stages, self.guidance)
-        return self.expand_stages(stages, inner)
+        return self.expand_stages(stages, schedule_steps, inner)
+
+    @classmethod
+    def upgrade(cls, made_for: int, inputs: dict[str, Any]) -> dict[str, Any]:
+        # Until version 1 the schedule had as many steps as the stages together.
+        stages = inputs.get("stages")
+        if isinstance(stages, list) and "schedule_steps" not in inputs:
+            inputs["schedule_steps"] = sum(stage.get("steps", Stage().steps) for stage in stages)
+        return inputs

@@ -16,28 +16,39 @@ from sdgraph.diffusion.stages import Stage
 from sdgraph.errors import SamplingError
 
 
-def with_steps(stages: Sequence[Stage], steps: int) -> tuple[Stage, ...]:
-    """The stages with `steps` steps together, each in proportion to what it had and with at least one.
+def with_steps(stages: Sequence[Stage], steps: int, schedule_steps: int) -> tuple[Stage, ...]:
+    """The stages, written for a schedule of `schedule_steps`, stretched or shrunk to one of `steps`.
 
-    Raises SamplingError `steps-fewer-than-stages`.
+    Boundaries between stages that are given by numbers of steps move from k to round(k * steps / schedule_steps), and
+    each stage keeps at least one step; other stages have their own numbers multiplied. No stage depends on one after
+    it. A single stage has all the steps. Raises SamplingError `steps-fewer-than-stages`.
     """
-    if steps < len(stages):
-        raise SamplingError(
-            "steps-fewer-than-stages",
-            f"{len(stages)} stages need at least one step each, found {steps} steps.",
-            f"Use {len(stages)} or more.",
-            port="steps",
-        )
-    before = sum(stage.steps for stage in stages)
+    if len(stages) == 1:
+        return (stages[0].model_copy(update={"steps": steps}),)
+    factor = steps / schedule_steps
+    if any(stage.sigma_end is not None or stage.until is not None for stage in stages):
+        return tuple(_stretched(stage, factor) for stage in stages)
     shared: list[Stage] = []
     asked = given = 0
-    for index, stage in enumerate(stages):
+    for stage in stages[:-1]:
         asked += stage.steps
-        after = len(stages) - 1 - index
-        until = min(max(round(steps * asked / before), given + 1), steps - after)
+        until = max(round(factor * asked), given + 1)
         shared.append(stage.model_copy(update={"steps": until - given}))
         given = until
-    return tuple(shared)
+    last, left = stages[-1], steps - given
+    if left < 1:
+        raise SamplingError(
+            "steps-fewer-than-stages",
+            f"The stages before the last need {given} of {steps} steps, which leaves none to it.",
+            f"Use {given + 1} steps or more.",
+            port="steps",
+        )
+    fits = asked + last.steps == schedule_steps
+    return (*shared, last.model_copy(update={"steps": left}) if fits else _stretched(last, factor))
+
+
+def _stretched(stage: Stage, factor: float) -> Stage:
+    return stage.model_copy(update={"steps": max(round(stage.steps * factor), 1)})
 
 
 def with_guidance(stages: Sequence[Stage], peak: float) -> tuple[Stage, ...]:

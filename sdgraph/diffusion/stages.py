@@ -1,10 +1,13 @@
 """Stages of sampling as data: what a user writes (`Stage`) and what can run and be cached (`Leg`). No torch.
 
-A leg is a slice of one sigma schedule. It knows nothing about the stages after it, so editing a later stage never makes
-an earlier leg run again. Two ways to divide a trajectory:
+A leg is a slice of one sigma schedule. It knows nothing about the stages after it, their steps included, so editing a
+later stage never makes an earlier leg run again. Two ways to divide a trajectory:
 
-* Without `sigma_end`, all stages are slices of one schedule of as many steps as they have together, spaced as suits the
-  first one's solver. Where two stages name different schedules, the later one takes up its own where the latents are.
+* Without `sigma_end`, the stages are parts of one reference schedule of a fixed number of steps, spaced as suits the
+  first one's solver. A stage hands over where the reference schedule is after `until` of it, or else after as many steps
+  as the stage has; the last one leads to the end. A stage with as many steps as its part has is a slice of the reference
+  schedule, and with another number it spaces its own between the same ends. Where two stages name different schedules,
+  the later one takes up its own where the latents are.
 * With `sigma_end` on every stage but the last, each stage has its own steps between its own bounds.
 """
 
@@ -14,7 +17,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, GuidanceSchedule
+from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, require_solver
 from sdgraph.errors import SamplingError
 
 SolverName = Literal["ddim", "euler", "euler_ancestral", "heun", "dpmpp_2m", "unipc", "pndm", "lcm"]
@@ -37,8 +42,24 @@ class Stage(BaseModel):
     sigmas: SigmaName = "checkpoint"
     """Spacing of the noise levels; `checkpoint` is the spacing that the model was made for."""
     guidance: GuidanceSchedule = ConstantGuidance()
+    guider: GuiderSpec = CfgSpec()
+    """How the answers under the two conditionings become one; `guidance` is its strength."""
+    early_stop: EarlyStop | None = None
+    """When a picture counts as finished before the last step; None: never."""
     sigma_end: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Noise level at which this stage hands over; None: the end of the schedule, or the share of its steps."""
+    """Noise level at which this stage hands over; None: as `until` says."""
+    until: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
+    """Share 0..1 of the whole schedule at which this stage hands over; None: after its steps, and the last stage at the
+    end."""
+
+
+class Position(BaseModel):
+    """A place on the way through a schedule from the model's largest sigma: after `step` of its `steps` steps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int
+    steps: int
 
 
 class Leg(BaseModel):
@@ -55,10 +76,16 @@ class Leg(BaseModel):
     """Where the schedule begins; None: the model's largest sigma."""
     sigma_end: float | None
     """Where the schedule ends; None: `final_sigma`."""
+    enters: Position | None = None
+    """Where the schedule begins, in place of `sigma_start`: on its way through the reference schedule."""
+    leaves: Position | None = None
+    """Where it ends, in place of `sigma_end`."""
     total_steps: int
     first_step: int
     steps: int
     guidance: GuidanceSchedule
+    guider: GuiderSpec = CfgSpec()
+    early_stop: EarlyStop | None = None
     guidance_first: int
     """How many steps of the stage came before this leg; not 0 only after a split or a shortened start."""
     guidance_steps: int
@@ -94,14 +121,22 @@ class Leg(BaseModel):
         return self.model_copy(update=moved)
 
 
-def plan_legs(stages: Sequence[Stage], strength: float = 1.0, final_sigma: FinalSigma = "zero") -> tuple[Leg, ...]:
+def plan_legs(
+    stages: Sequence[Stage],
+    strength: float = 1.0,
+    final_sigma: FinalSigma = "zero",
+    schedule_steps: int | None = None,
+) -> tuple[Leg, ...]:
     """The legs that run `stages` one after the other.
 
-    `strength` 0..1 is how much of the trajectory runs, for image to image: of N steps the last int(N * strength), as in
-    diffusers. Strength 0 gives no legs. `final_sigma` "sigma_min" ends at the model's smallest training sigma, which is
-    where schedulers with `set_alpha_to_one=False` end.
+    `schedule_steps` are the steps of the reference schedule; None: as many as the stages have together. `strength` 0..1
+    is how much of it runs, for image to image: of N steps the last int(N * strength), as in diffusers. Strength 0 gives
+    no legs. `final_sigma` "sigma_min" ends at the model's smallest training sigma, which is where schedulers with
+    `set_alpha_to_one=False` end. Stages with ranges of their own are not shortened here: `plan_start` says where
+    sampling starts, and what lies above is left out when it runs.
 
-    Raises SamplingError: `no-stages`, `strength-out-of-range`, `sigma-ranges-mixed`, `sigma-ranges-not-descending`.
+    Raises SamplingError: `no-stages`, `strength-out-of-range`, `stages-off-schedule`, `sigma-ranges-mixed`,
+    `sigma-ranges-not-descending`, `guider-solver`.
     """
     if not stages:
         raise SamplingError("no-stages", "Sampling needs at least one stage, found none.", hint="Add a stage.")
@@ -111,33 +146,111 @@ def plan_legs(stages: Sequence[Stage], strength: float = 1.0, final_sigma: Final
             f"The strength must be between 0 and 1, found {strength}.",
             hint="Use 0 to keep the latents, 1 to start from noise.",
         )
-    ranged = _check_ranges(stages)
-    total = sum(stage.steps for stage in stages)
-    skipped = total - min(int(total * strength), total)
+    total = schedule_steps or sum(stage.steps for stage in stages)
+    if _check_ranges(stages):
+        return _ranged_legs(stages, final_sigma) if int(total * strength) else ()
     legs: list[Leg] = []
-    before = 0
-    for index, stage in enumerate(stages):
-        leg = Leg(
-            solver=stage.solver,
-            eta=stage.eta if stage.solver == "ddim" else 0.0,
-            sigmas=stage.sigmas,
-            spaced_for=stage.solver if ranged else stages[0].solver,
-            sigma_start=stages[index - 1].sigma_end if index else None,
-            sigma_end=stage.sigma_end,
-            total_steps=stage.steps if ranged else total,
-            first_step=0 if ranged else before,
-            steps=stage.steps,
-            guidance=stage.guidance,
-            guidance_first=0,
-            guidance_steps=stage.steps,
-            final=index == len(stages) - 1 and stage.sigma_end is None,
-            final_sigma=final_sigma,
-        )
-        drop = min(max(skipped - before, 0), stage.steps)
+    for stage, (begin, end) in zip(stages, _parts(stages, total), strict=True):
+        leg = _part(stage, stages[0].solver, begin, end, total, final_sigma)
+        drop = stage.steps - _running(stage.steps, begin, end, total, strength)
         if drop < stage.steps:
             legs.append(leg.without_first(drop) if drop else leg)
-        before += stage.steps
     return tuple(legs)
+
+
+def plan_start(
+    stages: Sequence[Stage],
+    strength: float = 1.0,
+    final_sigma: FinalSigma = "zero",
+    schedule_steps: int | None = None,
+) -> Leg | None:
+    """The leg at whose first sigma sampling starts; None: no step is to be taken. Arguments and errors as `plan_legs`.
+
+    That is the first leg, except for stages with ranges of their own at a strength below 1: these start where the
+    reference schedule does at that strength.
+    """
+    legs = plan_legs(stages, strength, final_sigma, schedule_steps)
+    if not legs or strength == 1 or not _check_ranges(stages):
+        return legs[0] if legs else None
+    total = schedule_steps or sum(stage.steps for stage in stages)
+    whole = stages[0].model_copy(update={"steps": total, "sigma_end": None})
+    return plan_legs([whole], strength, final_sigma)[0]
+
+
+def _parts(stages: Sequence[Stage], total: int) -> list[tuple[int, int]]:
+    """Between which steps of the reference schedule each stage lies."""
+    parts: list[tuple[int, int]] = []
+    begin = 0
+    for number, stage in enumerate(stages, start=1):
+        last = number == len(stages)
+        end = total if last else begin + stage.steps
+        if stage.until is not None:
+            end = round(stage.until * total)
+        if not begin < end or (end >= total and not last):
+            raise _off_schedule(number, begin, end, total)
+        parts.append((begin, end))
+        begin = end
+    return parts
+
+
+def _part(stage: Stage, spaced_for: SolverName, begin: int, end: int, total: int, final_sigma: FinalSigma) -> Leg:
+    """A stage between two steps of the reference schedule of `total` steps."""
+    leg = _leg(stage, spaced_for, final_sigma, final=end == total)
+    if stage.steps == end - begin:
+        return leg.model_copy(update={"total_steps": total, "first_step": begin})
+    if (begin, end) == (0, total):
+        return leg
+    leaves = Position(step=end, steps=total) if end < total else None
+    return leg.model_copy(update={"enters": Position(step=begin, steps=total), "leaves": leaves})
+
+
+def _running(steps: int, begin: int, end: int, total: int, strength: float) -> int:
+    """How many of a stage's steps run at a strength: the last ones."""
+    if (begin, end) == (0, total):
+        return min(int(steps * strength), steps)
+    skipped = total - int(total * strength)
+    return min(max(int(steps * (end - skipped) / (end - begin)), 0), steps)
+
+
+def _ranged_legs(stages: Sequence[Stage], final_sigma: FinalSigma) -> tuple[Leg, ...]:
+    """Stages with ranges of their own."""
+    starts = [None, *(stage.sigma_end for stage in stages[:-1])]
+    legs = [_leg(stage, stage.solver, final_sigma, final=stage.sigma_end is None) for stage in stages]
+    return tuple(leg.model_copy(update={"sigma_start": start}) for leg, start in zip(legs, starts, strict=True))
+
+
+def _leg(stage: Stage, spaced_for: SolverName, final_sigma: FinalSigma, final: bool) -> Leg:
+    """A stage that runs a schedule of its own from the model's largest sigma."""
+    require_solver(stage.guider, stage.solver)
+    return Leg(
+        solver=stage.solver,
+        eta=stage.eta if stage.solver == "ddim" else 0.0,
+        sigmas=stage.sigmas,
+        spaced_for=spaced_for,
+        sigma_start=None,
+        sigma_end=stage.sigma_end,
+        total_steps=stage.steps,
+        first_step=0,
+        steps=stage.steps,
+        guidance=stage.guidance,
+        guider=stage.guider,
+        early_stop=stage.early_stop,
+        guidance_first=0,
+        guidance_steps=stage.steps,
+        final=final,
+        final_sigma=final_sigma,
+    )
+
+
+def _off_schedule(stage: int, begin: int, end: int, total: int) -> SamplingError:
+    """The error for a stage whose part of the reference schedule is empty, or leaves nothing to the stages after."""
+    return SamplingError(
+        "stages-off-schedule",
+        f"Stage {stage} would run from step {begin} to step {end} of the schedule's {total}; it must hand over after "
+        f"step {begin} and before step {total}.",
+        hint="Say with `until` where it hands over, give the stages before fewer steps, or use a longer schedule.",
+        port="stages",
+    )
 
 
 def _check_ranges(stages: Sequence[Stage]) -> bool:
@@ -146,6 +259,12 @@ def _check_ranges(stages: Sequence[Stage]) -> bool:
     given = [end for end in ends if end is not None]
     if not given:
         return False
+    if any(stage.until is not None for stage in stages):
+        raise SamplingError(
+            "sigma-ranges-mixed",
+            "Some stages say where they end by `sigma_end`, others by `until`.",
+            hint="Use one of the two for all stages.",
+        )
     if None in ends[:-1]:
         missing = [str(index + 1) for index, end in enumerate(ends[:-1]) if end is None]
         raise SamplingError(

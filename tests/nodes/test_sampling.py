@@ -5,12 +5,12 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from sdgraph_nodes.sampler import Sampler, StagedSampler
+from sdgraph_nodes.sampler import Sampler
 from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
 from torch import Tensor
 
 from sdgraph.core.workflow import Workflow
-from sdgraph.diffusion.guidance_schedule import ConstantGuidance, LinearGuidance
+from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.stages import SolverName, Stage, plan_legs
 from sdgraph.errors import ModelError, RunCancelled, SamplingError
 from sdgraph.payloads.control import Control, ControlBranch
@@ -165,19 +165,3 @@ def test_a_guided_stage_needs_a_negative_conditioning_and_an_unguided_one_drops_
     assert expand(Sampler(**common_ports(guidance=1, negative=prompt("blue"))))["stage1"].negative is None
 
 
-def test_steps_and_guidance_change_all_stages_of_a_staged_sampler() -> None:
-    stages = (Stage(steps=4, guidance=LinearGuidance(start=8, end=4)), Stage(steps=12))
-    ports = common_ports(negative=prompt("blue"), stages=stages)
-    as_written = expand(StagedSampler(**ports))
-    assert [as_written[name].leg.steps for name in ("stage1", "stage2")] == [4, 12]
-    edited = expand(StagedSampler(**ports, steps=8, guidance=15))
-    assert [edited[name].leg.steps for name in ("stage1", "stage2")] == [2, 6]
-    assert edited["stage1"].leg.guidance == LinearGuidance(start=15, end=7)
-
-
-def test_no_stage_knows_anything_about_the_stages_after_it() -> None:
-    def legs(last: Stage) -> list[Any]:
-        nodes = expand(StagedSampler(**common_ports(negative=prompt("blue"), stages=(Stage(steps=4), last))))
-        return [nodes["start"].leg, nodes["stage1"].leg]
-
-    assert legs(Stage(steps=4)) == legs(Stage(steps=4, solver="unipc", guidance=ConstantGuidance(scale=2)))

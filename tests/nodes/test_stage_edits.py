@@ -25,22 +25,44 @@ SCHEDULES: list[GuidanceSchedule] = [
 ]
 
 
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(8, 200))
-def test_steps_are_shared_out_completely_with_at_least_one_each(counts: list[int], steps: int) -> None:
-    edited = [stage.steps for stage in with_steps([Stage(steps=count) for count in counts], steps)]
+counts_of_stages = st.lists(st.integers(1, 60), min_size=1, max_size=8)
+
+
+@given(counts_of_stages, st.integers(100, 400))
+def test_stages_that_fill_a_schedule_fill_the_stretched_one_with_at_least_one_step_each(
+    counts: list[int], steps: int
+) -> None:
+    edited = [stage.steps for stage in with_steps([Stage(steps=count) for count in counts], steps, sum(counts))]
     assert sum(edited) == steps
     assert min(edited) >= 1
 
 
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=8))
-def test_sharing_out_the_same_steps_changes_nothing(counts: list[int]) -> None:
+@given(counts_of_stages)
+def test_stretching_to_the_same_length_changes_nothing(counts: list[int]) -> None:
     stages = tuple(Stage(steps=count) for count in counts)
-    assert with_steps(stages, sum(counts)) == stages
+    assert with_steps(stages, sum(counts), sum(counts)) == stages
 
 
-def test_fewer_steps_than_stages_are_refused() -> None:
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 60), st.integers(20, 90))
+def test_the_stretched_steps_of_a_stage_depend_on_no_stage_after_it(
+    first: int, second: int, last: int, steps: int
+) -> None:
+    def edited(count: int) -> list[Stage]:
+        stages = [Stage(steps=first), Stage(steps=second), Stage(steps=count)]
+        return list(with_steps(stages, steps, 20))[:2]
+
+    assert edited(last) == edited(1)
+
+
+def test_stages_with_ends_of_their_own_have_their_steps_multiplied() -> None:
+    for end in ({"until": 0.5}, {"sigma_end": 3.0}):
+        edited = with_steps([Stage(steps=8, **end), Stage(steps=1)], 10, 20)
+        assert [stage.steps for stage in edited] == [4, 1]
+
+
+def test_too_few_steps_for_all_stages_are_refused() -> None:
     with pytest.raises(SamplingError) as caught:
-        with_steps([Stage(), Stage()], 1)
+        with_steps([Stage(), Stage()], 1, 40)
     assert caught.value.code == "steps-fewer-than-stages"
 
 

@@ -40,9 +40,17 @@ def test_editing_the_last_stage_leaves_the_others() -> None:
     assert ran(report) == {"sample/stage3", "sample/finish", "image", "save"}
 
 
-def test_a_longer_second_stage_leaves_the_first_one_when_the_stages_have_ranges_of_their_own() -> None:
+@pytest.mark.parametrize("steps", [1, 5, 40])
+def test_another_number_of_steps_of_a_stage_leaves_those_before_it(steps: int) -> None:
+    session, document = Session(), tiny("staged_dynamic_cfg")
+    session.run(document)
+    report = session.run(with_stage(document, 2, steps=steps))
+    assert ran(report) == {"sample/stage2", "sample/stage3", "sample/finish", "image", "save"}
+
+
+def test_stages_without_ends_of_their_own_hand_over_after_their_steps_and_leave_those_before_too() -> None:
     session = Session()
-    document = with_stage(with_stage(tiny("staged_dynamic_cfg"), 1, sigma_end=3.0), 2, sigma_end=0.8)
+    document = with_stage(with_stage(tiny("staged_dynamic_cfg"), 1, until=None), 2, until=None)
     session.run(document)
     report = session.run(with_stage(document, 2, steps=5))
     assert ran(report) == {"sample/stage2", "sample/stage3", "sample/finish", "image", "save"}
