@@ -12,7 +12,7 @@ from sdgraph.core.document import MAX_NODES, WorkflowDocument
 from sdgraph.core.expand import expand_nodes
 from sdgraph.core.flatten import flatten
 from sdgraph.core.fold import fold_constants
-from sdgraph.core.graph import Graph, find_cycles, topological_order
+from sdgraph.core.graph import Graph, find_cycles, share_refs, topological_order
 from sdgraph.core.links import linkable_problems
 from sdgraph.core.modes import apply_modes
 from sdgraph.core.registry import Registry
@@ -63,6 +63,7 @@ def check_workflow(
         graph = expand_nodes(graph, registry, problems, max_nodes=max_nodes)
     if _has_errors(problems):
         return Checked(None, tuple(problems))
+    share_refs(graph)
     return Checked(graph, (*problems, *_warnings(document, graph)))
 
 

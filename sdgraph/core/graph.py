@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,20 @@ class Graph:
     outputs: dict[str, PortRef] = field(default_factory=dict[str, PortRef])
     constants: dict[str, Any] = field(default_factory=dict[str, Any])
     """Outputs that are plain values known before the run."""
+
+
+def share_refs(graph: Graph) -> None:
+    """Make equal links one object each, whose node id is the very key of `nodes`.
+
+    Large graphs need less memory that way, and looking a link's node up finds the key by identity.
+    """
+    ids = {name: name for name in graph.nodes}
+    refs: dict[PortRef, PortRef] = {}
+    for links in (*(node.links for node in graph.nodes.values()), graph.outputs):
+        for name, ref in links.items():
+            if ref not in refs:
+                refs[ref] = PortRef(ids[ref.node], sys.intern(ref.port))
+            links[name] = refs[ref]
 
 
 Dependencies = Callable[[GraphNode], Iterable[str]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from sdgraph.core.graph import GraphNode
 from sdgraph.core.spec import NodeSpec
@@ -23,14 +23,21 @@ KEY_FORMAT = "sdgraph-key@1"
 _KEY_BYTES = 32
 
 
+class Keyed(Protocol):
+    """What has a key already."""
+
+    @property
+    def key(self) -> CacheKey: ...
+
+
 class KeyMaker:
     """Computes keys; remembers what is the same for all nodes of a type."""
 
     def __init__(self) -> None:
         self._layouts: dict[int, tuple[NodeSpec, Any, tuple[tuple[str, bytes], ...]]] = {}
 
-    def key(self, node: GraphNode, keys: Mapping[str, CacheKey]) -> CacheKey:
-        """The key of a node, given the keys of the nodes that it links to.
+    def key(self, node: GraphNode, sources: Mapping[str, Keyed]) -> CacheKey:
+        """The key of a node, given what stands for the nodes that it links to.
 
         Calls the node's `fingerprint`, which raises ModelError or MediaError when what it reads is not there.
         """
@@ -40,7 +47,7 @@ class KeyMaker:
         for name, tag in found[2]:
             ref = links.get(name)
             if ref is not None:
-                parts += (tag, b"L", keys[ref.node], encode(ref.port))
+                parts += (tag, b"L", sources[ref.node].key, encode(ref.port))
             else:
                 parts += (tag, encode(values[name]))
         if node.spec.has_fingerprint:

@@ -66,8 +66,6 @@ class Schedule:
         ready: Callable[[Job], None],
         fetch: Callable[[Job], Mapping[str, Any] | None],
     ) -> None:
-        self.jobs: dict[Step, Job] = {}
-        """The jobs so far; a step that nothing needed has none."""
         self.open = 0
         """Jobs that were demanded and have not ended."""
         self._plan = plan
@@ -144,10 +142,9 @@ class Schedule:
         return self._job(self._plan.step_of[job.step.node.links[port].node])
 
     def _job(self, step: Step) -> Job:
-        job = self.jobs.get(step)
-        if job is None:
-            job = self.jobs[step] = Job(step)
-        return job
+        if step.job is None:
+            step.job = Job(step)
+        return step.job
 
     def _hold(self, job: Job) -> None:
         """Count as a reader of everything that the job is linked to, branches not chosen yet included."""

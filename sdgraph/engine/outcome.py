@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sdgraph.engine.inputs import shared
-from sdgraph.engine.jobs import Job, JobState
+from sdgraph.engine.jobs import JobState
 from sdgraph.engine.plan import Action, Plan, Step
 from sdgraph.engine.report import NodeReport, RunReport, RunStatus
 from sdgraph.engine.stores.base import Payloads
@@ -15,7 +15,6 @@ from sdgraph.errors import Problem
 
 def make_report(
     plan: Plan,
-    jobs: Mapping[Step, Job],
     payloads: Payloads,
     *,
     run_id: str,
@@ -24,34 +23,36 @@ def make_report(
     problems: Iterable[Problem],
 ) -> RunReport:
     """The report. Values in it are views of their own: whoever writes to one changes no stored result."""
-    results: dict[str, Mapping[str, Any]] = {}
-    for name in plan.target_nodes:
-        outputs = jobs[plan.step_of[name]].outputs
-        if outputs is not None:
-            views = {port: shared(value, payloads) for port, value in outputs.items()}
-            alike = all(views[port] is value for port, value in outputs.items())
-            results[name] = outputs if alike else views
     values = dict(plan.graph.constants)
     for name, ref in plan.targets.items():
-        if ref.node in results:
-            values[name] = results[ref.node][ref.port]
-    nodes = {name: _node_report(name, step, jobs.get(step), cancelled) for name, step in plan.step_of.items()}
-    status = _status(plan, jobs.values(), cancelled)
-    return RunReport(run_id, status, values, nodes, elapsed_s, tuple(problems), results)
+        outputs = _outputs(plan.step_of[ref.node])
+        if outputs is not None:
+            values[name] = shared(outputs[ref.port], payloads)
+    results: dict[str, Mapping[str, Any]] = {}
+    for name in plan.delivering:
+        outputs = _outputs(plan.step_of[name])
+        if outputs is not None:
+            results[name] = {port: shared(value, payloads) for port, value in outputs.items()}
+    nodes = {name: _node_report(name, step, cancelled) for name, step in plan.step_of.items()}
+    return RunReport(run_id, _status(plan, cancelled), values, nodes, elapsed_s, tuple(problems), results)
 
 
-def _status(plan: Plan, jobs: Iterable[Job], cancelled: bool) -> RunStatus:
-    states = [job.state for job in jobs if job.step.target]
-    done = states.count(JobState.DONE)
-    if done == len(states):
+def _outputs(step: Step) -> Mapping[str, Any] | None:
+    return None if step.job is None else step.job.outputs
+
+
+def _status(plan: Plan, cancelled: bool) -> RunStatus:
+    targets = [step.job for step in plan.steps.values() if step.target]
+    done = sum(job is not None and job.state is JobState.DONE for job in targets)
+    if done == len(targets):
         return "done"
     if cancelled:
         return "cancelled"
     return "partial" if done or plan.graph.constants else "failed"
 
 
-def _node_report(name: str, step: Step, job: Job | None, cancelled: bool) -> NodeReport:
-    key = step.key.hex()
+def _node_report(name: str, step: Step, cancelled: bool) -> NodeReport:
+    key, job = step.key, step.job
     if job is not None:
         if job.state is JobState.FAILED:
             return NodeReport("failed", step.reason.text, key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from sdgraph.core.graph import Graph, GraphNode
 from sdgraph.core.port import PortRef
@@ -22,6 +23,9 @@ from sdgraph.engine.reason import (
 from sdgraph.engine.stores.base import ResultStore
 from sdgraph.errors import Problem, SdgraphError, WorkflowError
 
+if TYPE_CHECKING:
+    from sdgraph.engine.jobs import Job
+
 
 class Action(Enum):
     """What is to be done about a step."""
@@ -36,7 +40,7 @@ class Action(Enum):
 class Step:
     """One computation. Nodes with equal keys share it."""
 
-    __slots__ = ("action", "key", "node", "reason", "target", "tier")
+    __slots__ = ("action", "job", "key", "node", "reason", "target", "tier")
 
     def __init__(self, node: GraphNode, key: CacheKey) -> None:
         self.node = node
@@ -46,6 +50,8 @@ class Step:
         self.tier: str | None = None
         self.target = False
         """Its result is asked for itself, not only by other steps."""
+        self.job: Job | None = None
+        """Its state in the run of this plan; a step that nothing needed has none."""
 
 
 class Plan:
@@ -57,6 +63,8 @@ class Plan:
         """The workflow outputs that are asked for."""
         self.target_nodes: tuple[str, ...] = ()
         """Nodes whose results are asked for: those behind the targets, and those that deliver files."""
+        self.delivering: tuple[str, ...] = ()
+        """Those of them whose outputs are wanted by node: they deliver files, or are behind no workflow output."""
         self.steps: dict[CacheKey, Step] = {}
         self.step_of: dict[str, Step] = {}
 
@@ -124,11 +132,10 @@ def _targets(graph: Graph, outputs: Iterable[str] | None) -> dict[str, PortRef]:
 def _compute_keys(plan: Plan) -> dict[str, Problem]:
     """Make the steps; returns what is wrong with nodes whose key can't be computed, by node id."""
     maker = KeyMaker()
-    keys: dict[str, CacheKey] = {}
     problems: dict[str, Problem] = {}
     for name, node in plan.graph.nodes.items():
         try:
-            key = maker.key(node, keys)
+            key = maker.key(node, plan.step_of)
         except SdgraphError as error:
             problems[name] = error.at(node.origin or name)
             key = b"unreadable:" + name.encode()
@@ -138,7 +145,6 @@ def _compute_keys(plan: Plan) -> dict[str, Problem]:
             hint = f"Report it to the pack {node.spec.pack!r}."
             problems[name] = Problem("fingerprint-failed", message, hint, node.origin or name)
             key = b"unreadable:" + name.encode()
-        keys[name] = key
         step = plan.steps.get(key)
         if step is None:
             step = plan.steps[key] = Step(node, key)
@@ -158,14 +164,20 @@ def _raise_if_wanted(plan: Plan, problems: Mapping[str, Problem]) -> None:
 
 def _mark_targets(plan: Plan, *, everything: bool) -> None:
     wanted = dict.fromkeys(ref.node for ref in plan.targets.values())
+    named = len(wanted)
     if everything:
         wanted.update(dict.fromkeys(name for name, step in plan.step_of.items() if step.node.spec.has_deliver))
         if not wanted and not plan.graph.constants:
             read = {ref.node for node in plan.graph.nodes.values() for ref in node.links.values()}
             wanted.update((name, None) for name in plan.graph.nodes if name not in read)
     plan.target_nodes = tuple(wanted)
-    for name in wanted:
-        plan.step_of[name].target = True
+    delivering: list[str] = []
+    for place, name in enumerate(wanted):
+        step = plan.step_of[name]
+        step.target = True
+        if place >= named or step.node.spec.has_deliver:
+            delivering.append(name)
+    plan.delivering = tuple(delivering)
 
 
 def _decide(plan: Plan, store: ResultStore) -> None:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from sdgraph.engine.cachekey import CacheKey
 from sdgraph.errors import Problem
 
 RunStatus = Literal["done", "partial", "failed", "cancelled"]
 NodeStatus = Literal["ran", "hit", "failed", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeReport:
-    """What became of one node."""
+class NodeReport(NamedTuple):
+    """What became of one node. A named tuple, because a report of a large graph holds very many."""
 
     status: NodeStatus
     reason: str
-    key: str
+    cache_key: CacheKey
     store: str | None = None
     elapsed_s: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """The key of the node's result, hexadecimal."""
+        return self.cache_key.hex()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -43,7 +48,7 @@ class RunReport:
     elapsed_s: float
     problems: tuple[Problem, ...] = ()
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
-    """Outputs of the target nodes by node id, for delivering files."""
+    """Outputs by node id, of the nodes that deliver files or are behind no workflow output."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:

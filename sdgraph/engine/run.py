@@ -60,7 +60,6 @@ class Run:
         with gc_paused():
             report = make_report(
                 self._plan,
-                self._schedule.jobs,
                 self._executor.payloads,
                 run_id=self._events.run_id,
                 cancelled=self._cancel.cancelled,
@@ -256,7 +255,6 @@ class Run:
     def _tell_of_hits(self, report: RunReport) -> None:
         """Hits that nothing had to read, and nodes that are the same as another, have had no event so far."""
         for node, step in self._plan.by_node():
-            job = self._schedule.jobs.get(step)
-            told = step.node is node and job is not None and job.state is JobState.DONE
+            told = step.node is node and step.job is not None and step.job.state is JobState.DONE
             if not told and report.nodes[node.id].status == "hit":
                 self._events.emit("node_cached", node.id, store=report.nodes[node.id].store)

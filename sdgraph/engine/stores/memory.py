@@ -36,7 +36,10 @@ class MemoryStore:
         self._payloads = payloads
         self._entries: dict[CacheKey, _Entry] = {}
         self._heap: list[tuple[float, CacheKey]] = []
-        """One item for each entry. An entry used since has a higher priority than its item says."""
+        """Empty until something has to go, then one item for each entry: most stores never evict.
+
+        An entry used since has a higher priority than its item says.
+        """
         self._age = 0.0
         self._lock = threading.Lock()
 
@@ -65,11 +68,15 @@ class MemoryStore:
                 return
             entry = self._entries[key] = _Entry(result, nbytes, self._age)
             self.used_bytes += nbytes
-            heapq.heappush(self._heap, (entry.priority, key))
+            if self._heap:
+                heapq.heappush(self._heap, (entry.priority, key))
             while self.used_bytes > self.budget_bytes:
                 self._evict()
 
     def _evict(self) -> None:
+        if not self._heap:
+            self._heap = [(entry.priority, key) for key, entry in self._entries.items()]
+            heapq.heapify(self._heap)
         priority, key = self._heap[0]
         entry = self._entries[key]
         if entry.priority > priority:
