@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import Guider
+from sdgraph.diffusion.active import Active, scatter
+from sdgraph.diffusion.denoiser import sigma_for
+from sdgraph.diffusion.early_stop import EarlyStop
+from sdgraph.diffusion.guidance import Guided, Guider
+from sdgraph.diffusion.guiders.cfg_pp import renoised
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
+from sdgraph.diffusion.leg_steps import LegStep, evaluations, leg_steps
 from sdgraph.diffusion.noise import NoiseStream
 from sdgraph.diffusion.schedule import NoiseSchedule
-from sdgraph.diffusion.solvers.contract import Span
+from sdgraph.diffusion.settling import Stop, settled, watch
+from sdgraph.diffusion.solvers.contract import Solver
 from sdgraph.diffusion.solvers.table import make_solver
 from sdgraph.diffusion.stages import Leg
 from sdgraph.diffusion.state import SamplerState
@@ -49,56 +54,134 @@ def run_stage(
     only where the stage before had another schedule. The history of a multistep solver is carried from leg to leg, and
     dropped where the next leg has another solver. `on_step` is called after every step and may raise to cancel;
     `before_step` gets the 0-based index of each step in the leg and its noise level before the step looks at anything.
+    Pictures that were finished early, in this leg or before, stay as they are and cost nothing more.
     Raises SamplingError `nothing-to-denoise` when the latents are free of noise already.
     """
+    schedule = schedule.for_latents(*state.x.shape[-2:])
+    solver = make_solver(leg.solver, leg.eta)
+    if not state.running:
+        return _left_out(leg, state, guider, schedule, solver)
     if state.sigma == 0:
         raise SamplingError(
             "nothing-to-denoise",
             "This stage needs latents with noise, and these are finished.",
             hint="Start from noise, or add noise to the latents first.",
         )
-    schedule = schedule.for_latents(*state.x.shape[-2:])
-    solver = make_solver(leg.solver, leg.eta)
-    planned = leg_sigmas(leg, schedule).tolist()[1:]
-    sigmas = [state.sigma, *(sigma for sigma in planned if sigma < state.sigma)]
-    left_out = leg.steps - (len(sigmas) - 1)
-    timesteps = schedule.timestep_of(torch.tensor(sigmas)).tolist()
-    history = state.history if state.solver == leg.solver else solver.init()
-    noises = NoiseStream(state.seeds, state.x.shape[1:], state.draws if solver.stochastic else 0)
-    x, nfe = state.x, state.nfe
-    for index, (sigma, sigma_next) in enumerate(pairwise(sigmas), start=left_out):
+    run = _LegRun(leg, state, guider, schedule, solver)
+    for step in run.steps:
         if before_step is not None:
-            before_step(index, sigma)
-        counted = _Counted(guider, leg.guidance.scale_at(leg.progress_at(index), sigma))
-        last = leg.final and index == leg.steps - 1
-        span = Span(sigma, sigma_next, timesteps[index - left_out], last, schedule.path)
-        x, history = solver.step(counted, x, span, history, lambda: noises.draw().to(state.x.device))
-        nfe += counted.nfe
-        if on_step is not None and counted.denoised is not None:
-            on_step(StepInfo(index, leg.steps, sigma, counted.denoised))
-    return replace(
-        state,
-        x=x,
-        sigma=sigmas[-1],
-        draws=noises.draws if solver.stochastic else state.draws,
-        step=state.step + len(sigmas) - 1,
-        nfe=nfe,
-        solver=leg.solver,
-        history=history,
-    )
+            before_step(step.index, step.span.sigma)
+        denoised = run.take(step)
+        if on_step is not None:
+            on_step(StepInfo(step.index, leg.steps, step.span.sigma, denoised))
+        if leg.early_stop is not None and run.finish(step, leg.early_stop):
+            break
+    return run.state()
 
 
-class _Counted:
-    """A guider at one scale, seen as a denoiser that counts its network evaluations and keeps its last answer."""
+def _left_out(leg: Leg, state: SamplerState, guider: Guider, schedule: NoiseSchedule, solver: Solver) -> SamplerState:
+    """The state when every picture was finished before the leg: only what is saved grows."""
+    steps = leg_steps(leg, float(leg_sigmas(leg, schedule)[0]), schedule)
+    saved = evaluations(steps, solver, solver.init(), guider)
+    return replace(state, stopped=tuple(replace(stop, saved=stop.saved + saved) for stop in state.stopped))
 
-    def __init__(self, guider: Guider, scale: float) -> None:
-        self._guider = guider
-        self._scale = scale
+
+class _LegRun:
+    """A leg on its way: the pictures that still run, and what has come of the others."""
+
+    def __init__(self, leg: Leg, state: SamplerState, guider: Guider, schedule: NoiseSchedule, solver: Solver) -> None:
+        self.steps = leg_steps(leg, state.sigma, schedule)
+        self._leg, self._before, self._guider, self._solver = leg, state, guider, solver
+        self._noises = NoiseStream(state.seeds, state.x.shape[1:], state.draws if solver.stochastic else 0)
+        self._history = state.history if state.solver == leg.solver else solver.init()
+        settling = state.settling if leg.early_stop and leg.guidance_first else None
+        self._active = Active.of(state.x, guider, state.running, self._history, state.memory, settling)
+        self._x = self._denoised = state.x
+        self._stopped: tuple[Stop, ...] = ()
+        self._sigma, self._nfe, self._taken = state.sigma, state.nfe, 0
+
+    def take(self, step: LegStep) -> Tensor:
+        """Take a step; the denoised latents [B, C, h, w] that it has come to."""
+        active = self._active
+        answer = _Answer(active.guider, step, active.memory)
+        start = answer.renoised(active.x) if self._leg.guider.kind == "cfg_pp" else active.x
+        x, history = self._solver.step(answer, start, step.span, active.history, self._noise)
+        self._active = replace(active, x=x, history=history, memory=answer.memory)
+        self._x = scatter(self._x, active.items, x)
+        self._denoised = scatter(self._denoised, active.items, answer.denoised)
+        self._sigma = step.span.sigma_next
+        self._nfe += answer.nfe
+        self._taken += 1
+        return self._denoised
+
+    def finish(self, step: LegStep, rule: EarlyStop) -> bool:
+        """Finish the pictures that have settled by `step`; whether none is left."""
+        active = self._active
+        settling = watch(active.settling, self._denoised[list(active.items)], rule.threshold)
+        self._active = active = replace(active, settling=settling)
+        steps_done = self._leg.guidance_first + step.index + 1
+        done = settled(settling, rule, steps_done) if step.span.sigma_next > 0 else []
+        if done:
+            items = [active.items[position] for position in done]
+            self._x = scatter(self._x, items, self._denoised[items])
+            saved = evaluations(self.steps[self._taken :], self._solver, active.history, self._guider)
+            step_count = self._before.step + self._taken
+            self._stopped += tuple(Stop(item, step_count, self._nfe, saved) for item in items)
+            self._active = active.take([place for place in range(len(active.items)) if place not in done])
+        return not self._active.items
+
+    def state(self) -> SamplerState:
+        """The state that the leg has come to."""
+        before, active = self._before, self._active
+        return replace(
+            before,
+            x=self._x,
+            sigma=self._sigma if active.items else 0.0,
+            draws=self._noises.draws if self._solver.stochastic else before.draws,
+            step=before.step + self._taken,
+            nfe=self._nfe,
+            solver=self._leg.solver,
+            history=active.history,
+            memory=active.memory,
+            settling=active.settling,
+            stopped=self._all_stopped(),
+        )
+
+    def _all_stopped(self) -> tuple[Stop, ...]:
+        """Those of before, who were spared this whole leg, and those of this leg."""
+        before = self._before.stopped
+        spared = evaluations(self.steps, self._solver, self._history, self._guider) if before else 0
+        return (*(replace(stop, saved=stop.saved + spared) for stop in before), *self._stopped)
+
+    def _noise(self) -> Tensor:
+        """The next noise of the pictures that still run; every seed is drawn from, so that none depends on others."""
+        noise = self._noises.draw().to(self._x.device)
+        items = self._active.items
+        return noise if len(items) == len(noise) else noise[list(items)]
+
+
+class _Answer:
+    """A guider at one step, seen as a denoiser that counts its network evaluations and keeps its last answer."""
+
+    def __init__(self, guider: Guider, step: LegStep, memory: Tensor | None) -> None:
+        self._guider, self._step = guider, step
+        self._known: Tensor | None = None
         self.nfe = 0
-        self.denoised: Tensor | None = None
+        self.memory = memory
+        self.denoised: Tensor
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        guided = self._guider.guide(x, sigma, self._scale)
+        known, self._known = self._known, None
+        return self._ask(x, sigma).denoised if known is None else known
+
+    def renoised(self, x: Tensor) -> Tensor:
+        """The latents to start the step from (`renoised`); the solver's own question then has its answer already."""
+        guided = self._ask(x, sigma_for(x, self._step.span.sigma))
+        self._known = guided.denoised
+        return renoised(x, guided, self._step.span.alpha)
+
+    def _ask(self, x: Tensor, sigma: Tensor) -> Guided:
+        guided = self._guider.guide(x, sigma, self._step.scale, replace(self._step.at, memory=self.memory))
         self.nfe += guided.nfe
-        self.denoised = guided.denoised
-        return guided.denoised
+        self.memory, self.denoised = guided.memory, guided.denoised
+        return guided

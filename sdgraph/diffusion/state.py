@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from sdgraph.diffusion.noise_path import NoisePath
+from sdgraph.diffusion.settling import Settling, Stop
 from sdgraph.diffusion.solvers.contract import SolverState
 from sdgraph.diffusion.stages import SolverName
 from sdgraph.errors import SamplingError
@@ -29,24 +30,46 @@ class SamplerState:
     step: int = 0
     """Steps taken."""
     nfe: int = 0
-    """Network evaluations per picture so far."""
+    """Network evaluations per picture so far; of one that was finished early, `stopped` says how many."""
     solver: SolverName | None = None
     """The solver that took the last step; `history` is for it alone."""
     history: SolverState = field(default_factory=SolverState)
+    """Of the pictures that still run, as `memory` and `settling` are."""
     path: NoisePath = "exploding"
     """How x is made of signal and noise."""
+    memory: Tensor | None = None
+    """[k, C, h, w]: what the guider remembers."""
+    settling: Settling | None = None
+    """How still the pictures are; None before a step with an early stop."""
+    stopped: tuple[Stop, ...] = ()
+    """The pictures that were finished early; in x they are free of noise whatever `sigma` is."""
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The places in the batch of the pictures that are not finished early."""
+        done = {stop.item for stop in self.stopped}
+        return tuple(item for item in range(len(self.x)) if item not in done)
 
     def latents(self) -> Tensor:
         """[B, C, h, w] in the model's own scale: x itself when complete, or when the model is a flow; of unit variance
         while noise remains otherwise.
         """
-        return self.x if self.sigma == 0 or self.path == "flow" else self.x / (self.sigma**2 + 1) ** 0.5
+        if self.sigma == 0 or self.path == "flow":
+            return self.x
+        scaled = self.x / (self.sigma**2 + 1) ** 0.5
+        for stop in self.stopped:
+            scaled[stop.item] = self.x[stop.item]
+        return scaled
 
     def to_tensors(self) -> tuple[dict[str, object], dict[str, Tensor]]:
         """The state as a JSON-able dict and named tensors; `from_tensors` gives it back bit for bit."""
         tensors = {"x": self.x} | {f"output_{i}": output for i, output in enumerate(self.history.outputs)}
         if self.history.sample is not None:
             tensors["sample"] = self.history.sample
+        if self.memory is not None:
+            tensors["memory"] = self.memory
+        if self.settling is not None:
+            tensors["settling"] = self.settling.last
         meta = _Meta(
             sigma=self.sigma,
             seeds=self.seeds,
@@ -57,6 +80,8 @@ class SamplerState:
             history_sigmas=self.history.sigmas,
             history_order=self.history.order,
             path=self.path,
+            quiet=() if self.settling is None else self.settling.quiet,
+            stopped=self.stopped,
         )
         return meta.model_dump(mode="json"), tensors
 
@@ -73,7 +98,9 @@ class SamplerState:
             ) from error
         history = SolverState(outputs, known.history_sigmas, tensors.get("sample"), known.history_order)
         counts = (known.draws, known.step, known.nfe)
-        return cls(x, known.sigma, known.seeds, *counts, known.solver, history, known.path)
+        settling = Settling(tensors["settling"], known.quiet) if "settling" in tensors else None
+        watched = (tensors.get("memory"), settling, known.stopped)
+        return cls(x, known.sigma, known.seeds, *counts, known.solver, history, known.path, *watched)
 
 
 class _Meta(BaseModel):
@@ -88,3 +115,5 @@ class _Meta(BaseModel):
     history_sigmas: tuple[float, ...]
     history_order: int
     path: NoisePath = "exploding"
+    quiet: tuple[int, ...] = ()
+    stopped: tuple[Stop, ...] = ()

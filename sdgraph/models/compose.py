@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+from sdgraph.models.attention import perturbed
 from sdgraph.models.network import Network, open_network
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.conditioning import Conditioning
@@ -49,7 +50,7 @@ class ComposedModel:
 
     def perturbed(self, perturbation: Perturbation) -> AbstractContextManager[None]:
         """Within the `with` block the network is perturbed. Raises ModelError [attention-layers]."""
-        return self.network.perturbed(perturbation)
+        return perturbed(self.network.module, perturbation)
 
 
 @contextmanager
