@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import component_folder
+from sdgraph.models.ip_adapter import load_ip_adapter
 from sdgraph.models.towers import LoadedTower, TextModel
 from sdgraph.models.weights import check_whole, damaged, weights_files
 from sdgraph.payloads.handles import (
     ControlNetHandle,
     DenoiserHandle,
+    ImageEncoderHandle,
+    IPAdapterHandle,
     ModelHandle,
+    T2IAdapterHandle,
     TextEncoderHandle,
     TextTower,
     VaeHandle,
@@ -41,6 +45,16 @@ def load_model(handle: ModelHandle, device: str = "cpu") -> nn.Module | TextMode
             from diffusers.models.controlnets.controlnet import ControlNetModel
 
             return _load(ControlNetModel, handle, handle.component, device)
+        case T2IAdapterHandle():
+            from diffusers.models.adapter import T2IAdapter
+
+            return _load(T2IAdapter, handle, handle.component, device)
+        case IPAdapterHandle():
+            return load_ip_adapter(handle, device)
+        case ImageEncoderHandle():
+            from transformers import CLIPVisionModelWithProjection
+
+            return _load(CLIPVisionModelWithProjection, handle, handle.component, device)
         case _:
             raise ModelError(
                 "model-kind-unsupported", f"A {type(handle).__name__} can't be loaded.", "Use one of its subclasses."

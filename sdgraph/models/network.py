@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sdgraph.models.attention import perturbed
 from sdgraph.models.conditions import join_conditionings, join_facts, join_pooled
-from sdgraph.models.control import ROUNDING_TIMESTEPS, OpenControl, UNetCall, acting_branches, open_control
+from sdgraph.models.control import ROUNDING_TIMESTEPS, OpenControl, acting_branches, open_control
+from sdgraph.models.control_call import UNetCall
 from sdgraph.models.families import FAMILIES
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.transformer_network import (
@@ -59,21 +60,15 @@ class UNetNetwork:
         require_channels(x, self._handle)
         with torch.no_grad():
             call = self._call(x, timestep, conditionings)
-            more = self._control.arguments(call)
-            self.forwards += 1
-            prediction = self.module(
-                call.x,
-                call.timestep,
-                call.embedding,
-                added_cond_kwargs=dict(call.added) or None,
-                **more,
-                return_dict=False,
-            )[0]
+            with self._control.acting(call) as more:
+                self.forwards += 1
+                added = dict(call.added) or None
+                prediction = self.module(call.x, call.timestep, added_cond_kwargs=added, **more, return_dict=False)[0]
         return prediction.to(x.device, x.dtype)
 
     def perturbed(self, perturbation: Perturbation) -> AbstractContextManager[None]:
         """Within the `with` block the UNet's self-attention is perturbed. Raises ModelError [attention-layers]."""
-        return perturbed(self._unet, perturbation)
+        return perturbed(self.module, perturbation)
 
     def _call(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> UNetCall:
         batch = x.shape[0] // len(conditionings)
@@ -81,7 +76,9 @@ class UNetNetwork:
         embedding = join_conditionings(conditionings, batch, self._handle.conditioning_width).to(**place)
         progress = self.schedule.progress_of(float(timestep[0]))
         added = {name: tensor.to(**place) for name, tensor in self._added(x, conditionings, batch).items()}
-        return UNetCall(x.to(**place), timestep.to(place["device"]), embedding, batch, progress, added)
+        negative = tuple(conditioning.entries[0].negative for conditioning in conditionings)
+        timestep = timestep.to(place["device"])
+        return UNetCall(x.to(**place), timestep, embedding, batch, progress, added, negative)
 
     def _added(self, x: Tensor, conditionings: tuple[Conditioning, ...], batch: int) -> dict[str, Tensor]:
         """What SDXL's UNet takes beside the embedding: the pooled prompt, and numbers about the picture."""
@@ -119,5 +116,8 @@ def open_network(
         return
     branches = acting_branches(control, handle)
     tolerance = ROUNDING_TIMESTEPS / schedule.count
-    with pool.lease(handle, device) as unet, open_control(pool, branches, handle, device, tolerance) as opened:
+    with (
+        pool.lease(handle, device) as unet,
+        open_control(pool, branches, handle, device, unet, tolerance) as opened,
+    ):
         yield UNetNetwork(unet, handle, schedule, opened)

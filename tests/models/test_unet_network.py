@@ -13,7 +13,8 @@ from torch import Tensor
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import Checkpoint, read_controlnet
 from sdgraph.models.conditions import join_conditionings
-from sdgraph.models.control import ROUNDING_TIMESTEPS, is_active
+from sdgraph.models.control import ROUNDING_TIMESTEPS
+from sdgraph.models.control_call import is_active
 from sdgraph.models.network import open_network
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry

@@ -1,0 +1,201 @@
+"""IP-Adapters: reading them, and letting a UNet attend to image prompts (Ye et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sdgraph.errors import ModelError, SamplingError
+from sdgraph.models.control_call import UNetCall, for_items, mismatch
+from sdgraph.models.fingerprint import fingerprint_files
+from sdgraph.models.patches.files import find_file, read_header, read_tensors
+from sdgraph.models.weights import damaged
+from sdgraph.payloads.control import IPAdapterBranch
+from sdgraph.payloads.handles import DenoiserHandle, Dtype, IPAdapterHandle
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from sdgraph.models.ip_attention import IPAdapterModel
+
+_FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
+"""By the width of their conditioning; it is what tells adapters apart."""
+_PROJECTION, _ATTENTION = "image_proj.", "ip_adapter."
+_KEYS, _VALUES = ".to_k_ip.weight", ".to_v_ip.weight"
+
+
+def read_ip_adapter(source: str, dtype: Dtype = "float32") -> IPAdapterHandle:
+    """The handle of an IP-Adapter: a .safetensors file, or a folder with one.
+
+    Raises ModelError (see `find_file`), [model-damaged], [model-kind-unsupported] for other files and face adapters.
+    """
+    file = read_header(find_file(source))
+    shapes = file.shapes
+    keys = sorted(name for name in shapes if name.startswith(_ATTENTION) and name.endswith(_KEYS))
+    looks_at, width = _what_it_sees(source, shapes)
+    if not keys:
+        raise _unsupported(source, "it has no `ip_adapter` weights")
+    return IPAdapterHandle(
+        source=source,
+        component="",
+        fingerprint=fingerprint_files(file.path.parent, {file.path}),
+        family=_FAMILIES.get(shapes[keys[0]][1], "sd1"),
+        dtype=dtype,
+        looks_at=looks_at,
+        width=width,
+        conditioning_width=shapes[keys[0]][1],
+        layers=len(keys),
+    )
+
+
+def ip_adapter_fingerprint(source: str) -> str:
+    """Digest of an adapter's content, for a loader node's key. Raises ModelError as `read_ip_adapter` does."""
+    return read_ip_adapter(source).fingerprint
+
+
+def _what_it_sees(source: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Literal["picture", "patches"], int]:
+    """What the projection reads, and how wide. Its layers' names tell the kinds apart, as in diffusers."""
+    names = {name.removeprefix(_PROJECTION): shape for name, shape in shapes.items() if name.startswith(_PROJECTION)}
+    if "proj.weight" in names:
+        return "picture", names["proj.weight"][1]
+    if "norm.weight" in names or "perceiver_resampler.proj_in.weight" in names:
+        raise _unsupported(source, "it is a face adapter, which needs a face recognition model")
+    if "proj.0.weight" in names and "proj.3.weight" in names:
+        return "patches", names["proj.0.weight"][1]
+    if "latents" in names and "proj_in.weight" in names:
+        return "patches", names["proj_in.weight"][1]
+    raise _unsupported(source, "it has no `image_proj` weights")
+
+
+def _unsupported(source: str, why: str) -> ModelError:
+    return ModelError(
+        "model-kind-unsupported",
+        f"`{source}` is no IP-Adapter that works here: {why}.",
+        "Use a file such as `hf:h94/IP-Adapter/models/ip-adapter_sd15.safetensors`, or its Plus or Full kind.",
+    )
+
+
+def load_ip_adapter(handle: IPAdapterHandle, device: str = "cpu") -> IPAdapterModel:
+    """The adapter's weights on a device, in the handle's dtype. Raises ModelError as `read_ip_adapter` does."""
+    import torch
+
+    from sdgraph.models.ip_attention import IPAdapterModel
+
+    path = find_file(handle.source)
+    tensors = read_tensors(path, read_header(path).shapes, "cpu")
+    attention = {name.removeprefix(_ATTENTION): value for name, value in tensors.items() if name.startswith(_ATTENTION)}
+    order = sorted(int(name.split(".")[0]) for name in attention if name.endswith(_KEYS))
+    try:
+        keys, values = ([_linear(attention[f"{i}{kind}"]) for i in order] for kind in (_KEYS, _VALUES))
+        projection = _projection(tensors)
+    except (KeyError, RuntimeError) as error:
+        raise damaged(path, f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+    model = IPAdapterModel(projection, keys, values)
+    return model.to(device, getattr(torch, handle.dtype)).eval().requires_grad_(False)
+
+
+def _linear(weight: Tensor) -> nn.Linear:
+    import torch
+
+    with torch.device("meta"):
+        linear = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    linear.weight = torch.nn.Parameter(weight, requires_grad=False)
+    return linear
+
+
+def _projection(tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The projection, by diffusers' conversion: it knows all kinds, and uses nothing of the UNet it is a method of."""
+    from diffusers.loaders.unet import UNet2DConditionLoadersMixin
+
+    own = {name.removeprefix(_PROJECTION): value for name, value in tensors.items() if name.startswith(_PROJECTION)}
+    convert: Any = UNet2DConditionLoadersMixin._convert_ip_adapter_image_proj_to_diffusers
+    return convert(None, own, low_cpu_mem_usage=False)
+
+
+def require_match(branch: IPAdapterBranch, denoiser: DenoiserHandle) -> None:
+    """Raises ModelError [control-mismatch] for an adapter of another kind of model, SamplingError [image-prompt]."""
+    net, prompt = branch.net, branch.prompt
+    if net.conditioning_width != denoiser.conditioning_width:
+        found, expected = (
+            f"{width}-wide conditioning" for width in (net.conditioning_width, denoiser.conditioning_width)
+        )
+        raise mismatch(f"The IP-Adapter `{net.source}`", found, f"has {expected}")
+    dimensions = 2 if net.looks_at == "picture" else 3
+    if prompt.features.ndim != dimensions or prompt.features.shape[-1] != net.width:
+        raise SamplingError(
+            "image-prompt",
+            f"The IP-Adapter `{net.source}` reads {net.width} numbers per {net.looks_at}, the image prompt is "
+            f"{list(prompt.features.shape)}.",
+            "Encode the picture for this adapter.",
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenIPAdapter:
+    """An IP-Adapter branch with its weights, and its image prompt as tokens."""
+
+    branch: IPAdapterBranch
+    model: IPAdapterModel
+    tokens: Tensor
+    """[N, tokens, D]."""
+    negative: Tensor
+    """The same of no picture."""
+    mask: Tensor | None
+    """[1 or B, 1, H, W]."""
+    downscale: int
+
+    @classmethod
+    def see(
+        cls, branch: IPAdapterBranch, model: IPAdapterModel, tensor: Callable[[Any], Tensor], downscale: int
+    ) -> OpenIPAdapter:
+        """Turn the image prompt into tokens, once. `tensor` puts an array where the UNet is."""
+        import torch
+
+        with torch.no_grad():
+            tokens, negative = (
+                model.projection(tensor(part)) for part in (branch.prompt.features, branch.prompt.negative)
+            )
+        mask = None if branch.mask is None else tensor(branch.mask.values)
+        return cls(branch, model, tokens, negative, mask, downscale)
+
+    def states(self, call: UNetCall) -> Tensor:
+        """The tokens per item, [k*B, N, tokens, D]; on the negative side those of no picture."""
+        import torch
+
+        items = range(call.x.shape[0])
+        return torch.stack([self.negative if call.is_negative(item) else self.tokens for item in items])
+
+    def masks(self, call: UNetCall) -> Tensor | None:
+        """[k*B, N, H, W], or None. Raises SamplingError [control-size], [control-batch]."""
+        if self.mask is None:
+            return None
+        return for_items(self.mask, call, self.downscale, "mask").repeat(1, self.branch.prompt.pictures, 1, 1)
+
+
+class OpenImageAttention:
+    """A UNet that can attend to image prompts.
+
+    Raises ModelError [control-mismatch] for an adapter with another number of cross-attention layers.
+    """
+
+    def __init__(self, unet: Any, entries: Sequence[OpenIPAdapter]) -> None:
+        from sdgraph.models.ip_attention import AttentionLayers, cross_attention_layers
+
+        self.entries = tuple(entries)
+        count = len(cross_attention_layers(unet))
+        for entry in entries:
+            if len(entry.model.keys) != count:
+                found, has = f"{len(entry.model.keys)} cross-attention layers", f"has {count}"
+                raise mismatch(f"The IP-Adapter `{entry.branch.net.source}`", found, has)
+        self._layers = AttentionLayers(unet, [entry.model for entry in entries])
+
+    @contextmanager
+    def attending(self, call: UNetCall, acting: Sequence[OpenIPAdapter]) -> Generator[Any]:
+        """What the UNet takes as embeddings, [k*B, L, D] and per adapter its tokens, to be used within the block."""
+        strengths = [entry.branch.strength if entry in acting else 0.0 for entry in self.entries]
+        masks = [entry.masks(call) if entry in acting else None for entry in self.entries]
+        height, width = call.x.shape[2:]
+        with self._layers.attending(strengths, masks, (height, width)):
+            yield call.embedding, [entry.states(call) for entry in self.entries]
