@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tests.cli.conftest import Command, node
 
 Write = Callable[..., Path]
 Process = Callable[..., "subprocess.Popen[bytes]"]
+
+_NOBODY = 65534
 
 
 def damage(node: dict[str, Any], **parts: Any) -> dict[str, Any]:
@@ -131,11 +134,27 @@ def test_what_is_no_file_can_not_be_read(sdgraph: Command, file: str) -> None:
     assert (done.code, done.codes) == (2, ["workflow-unreadable"])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_can_not_be_read(sdgraph: Command, write: Write) -> None:
-    path = write({"n": node("toy.add")})
+@pytest.fixture
+def readers_folder() -> Iterator[Path]:
+    """A folder of a user to whom permissions apply, as whom the test runs: root may read everything."""
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(_NOBODY)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    finally:
+        if was_root:
+            os.seteuid(0)
+
+
+def test_a_file_without_permission_can_not_be_read(sdgraph: Command, readers_folder: Path) -> None:
+    path = readers_folder / "secret.json"
+    path.write_text("{}")
     path.chmod(0)
-    assert sdgraph("run", path, "--json").codes == ["workflow-unreadable"]
+    done = sdgraph("run", path, "--json")
+    assert (done.code, done.codes) == (2, ["workflow-unreadable"])
+    assert "Permission denied" in done.err
 
 
 _WRONG_OPTIONS: dict[str, tuple[list[str], str]] = {
