@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.models.families import part_class
+from sdgraph.models.synthetic.adapters import write_adapters
 from sdgraph.models.synthetic.recipes import Config, Recipe
 from sdgraph.models.synthetic.tokenizers import write_clip_tokenizer, write_t5_tokenizer
 
@@ -48,6 +49,8 @@ def build(recipe: Recipe, root: Path) -> None:
     (root / "scheduler").mkdir()
     _write_json(root / "scheduler" / "scheduler_config.json", recipe.config("scheduler"))
     _write_json(root / "model_index.json", index | {"requires_safety_checker": False})
+    if recipe.tiny and (root / CONTROL).is_dir():
+        write_adapters(_new(_class("UNet2DConditionModel"), recipe.config("unet"), recipe), root)
 
 
 def _write_tokenizer(folder: Path, kind: str, recipe: Recipe) -> int:
