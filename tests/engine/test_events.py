@@ -1,0 +1,53 @@
+"""The events of a run: numbered, in order, and no listener can stop it."""
+
+from sdgraph.core.workflow import Workflow
+from sdgraph.engine.events import RunEvent
+from tests.engine.runs import diamond, in_memory
+from tests.engine.toys import Count, chain
+
+
+def test_events_are_numbered_in_the_order_in_which_listeners_get_them() -> None:
+    events: list[RunEvent] = []
+    bench = in_memory(threads={"cpu": 4})
+    workflow = Workflow("wide")
+    for place in range(200):
+        workflow.output(f"o{place}", workflow.add(f"n{place}", Count(start=place)).out.value)
+    bench.run(workflow, listeners=(events.append,))
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert events[0].type == "run_started"
+    assert events[-1].type == "run_finished"
+
+
+def test_every_node_of_a_cached_run_is_told_of_exactly_once() -> None:
+    bench = in_memory()
+    workflow = diamond()
+    workflow.add("twin", Count(name="twin", start=1))
+    bench.run(workflow)
+    events: list[RunEvent] = []
+    bench.run(workflow, listeners=(events.append,))
+    told = [event.node for event in events if event.type == "node_cached"]
+    assert sorted(map(str, told)) == ["join", "left", "right", "root", "twin"]
+
+
+def test_a_listener_that_fails_is_a_warning_and_the_run_goes_on() -> None:
+    heard: list[RunEvent] = []
+
+    def bad(event: RunEvent) -> None:
+        raise LookupError("out of paper")
+
+    report = in_memory().run(diamond(), listeners=(bad, heard.append))
+    assert report.status == "done"
+    assert [problem.code for problem in report.problems] == ["listener-failed"]
+    assert "out of paper" in report.problems[0].message
+    assert heard[-1].type == "run_finished"
+
+
+def test_progress_reaches_listeners_and_previews_stay_out_of_json() -> None:
+    bench, events = in_memory(), list[RunEvent]()
+    bench.log.hooks["n0"] = lambda ctx: ctx.progress(1, 2, preview="picture")
+    bench.run(chain(1), listeners=(events.append,))
+    (progress,) = (event for event in events if event.type == "node_progress")
+    assert progress.data["preview"] == "picture"
+    assert progress.to_json() == {
+        "seq": progress.seq, "run_id": progress.run_id, "type": "node_progress", "node": "n0", "done": 1, "total": 2,
+    }  # fmt: skip
