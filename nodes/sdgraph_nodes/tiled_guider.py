@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import FIRST_STEP, Guided, Guider, StepContext
+from sdgraph.diffusion.guidance import FIRST_STEP, Guided, Guider, StepContext, selected
 from sdgraph.diffusion.tiles import TileGrid, blend
 
 
@@ -39,6 +39,10 @@ class TiledGuider:
             self._blended([answer.memory for answer in answers]),
             self._blended([answer.renoise for answer in answers]),
         )
+
+    def select(self, items: Sequence[int]) -> TiledGuider:
+        """The guider for some items of its batch only."""
+        return replace(self, guider=selected(self.guider, items))
 
     def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
         """Network evaluations per picture that `guide` takes, over all tiles."""

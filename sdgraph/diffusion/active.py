@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import Guider
+from sdgraph.diffusion.guidance import Guider, selected
 from sdgraph.diffusion.settling import Settling
 from sdgraph.diffusion.solvers.contract import SolverState
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,23 +57,9 @@ class Active:
         )
 
 
-def selected(part: T, items: Sequence[int]) -> T:
-    """A guider, model or network for some items of its batch only.
-
-    What holds something of its own for each item has a method `select(items)`; anything else serves all alike.
-    """
-    select: Any = getattr(part, "select", None)
-    return part if select is None else select(items)
-
-
 def take_history(history: SolverState, items: list[int]) -> SolverState:
     """The history of some items; an empty one stays empty."""
-    sample = history.sample
-    return replace(
-        history,
-        outputs=tuple(output[items] for output in history.outputs),
-        sample=None if sample is None else sample[items],
-    )
+    return history.map(lambda tensor: tensor[items])
 
 
 def scatter(whole: Tensor, items: Sequence[int], part: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ is here; the others are in `sdgraph.diffusion.guiders`, one per file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from sdgraph.diffusion.model import Model
 from sdgraph.diffusion.perturbation import Perturbation
 
 C = TypeVar("C")
+T = TypeVar("T")
 C_contra = TypeVar("C_contra", contravariant=True)
 
 
@@ -104,9 +106,22 @@ class ClassifierFreeGuidance(Generic[C]):
             denoised = self.model.from_prediction(rescaled(guided, like, self.rescale), x, sigma)
         return Guided(denoised, nfe=2)
 
+    def select(self, items: Sequence[int]) -> ClassifierFreeGuidance[C]:
+        """The guider for some items of its batch only."""
+        return replace(self, model=selected(self.model, items))
+
     def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
         """One at a scale of 0 or 1, otherwise two."""
         return 1 if scale in (0.0, 1.0) else 2
+
+
+def selected(part: T, items: Sequence[int]) -> T:
+    """A guider, model or network for some items of its batch only.
+
+    What holds something of its own for each item has a method `select(items)`; anything else serves all alike.
+    """
+    select: Any = getattr(part, "select", None)
+    return part if select is None else select(items)
 
 
 def rescaled(guided: Tensor, like: Tensor, amount: float) -> Tensor:

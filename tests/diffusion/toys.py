@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
+from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.guidance import FIRST_STEP, Guided, StepContext
+from sdgraph.diffusion.perturbation import Perturbation
 from sdgraph.diffusion.schedule import NoiseSchedule, PredictionType
 
 SD = NoiseSchedule.from_betas(steps_offset=1)
@@ -85,3 +90,22 @@ class FlowMixtureNetwork:
         # E[noise - x0 | x] per mode: noise and data are both linear in the distance.
         per_mode = sigma * distance / variance - means - signal * self.spread**2 * distance / variance
         return (share_of_mode * per_mode).sum(-1).float()
+
+
+class PerturbableDenoiser(ModelDenoiser[float]):
+    """A toy model whose perturbed network confuses its conditionings: it takes each for half of itself."""
+
+    perturbations: list[Perturbation]
+
+    def denoise(self, x: Tensor, sigma: Tensor, conditionings: tuple[float, ...]) -> tuple[Tensor, ...]:
+        worse = getattr(self, "worse", False)
+        return super().denoise(x, sigma, tuple(value / 2 if worse else value for value in conditionings))
+
+    @contextmanager
+    def perturbed(self, perturbation: Perturbation) -> Generator[None]:
+        object.__setattr__(self, "worse", True)
+        object.__setattr__(self, "perturbations", [*getattr(self, "perturbations", []), perturbation])
+        try:
+            yield
+        finally:
+            object.__setattr__(self, "worse", False)

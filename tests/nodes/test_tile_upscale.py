@@ -9,7 +9,7 @@ from sdgraph_nodes.tile_upscale import TileUpscale
 from sdgraph_nodes.tiled_guider import TiledGuider
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import Guided
+from sdgraph.diffusion.guidance import FIRST_STEP, Guided, StepContext
 from sdgraph.diffusion.tiles import TileGrid
 from sdgraph.errors import RunCancelled, SamplingError
 from sdgraph.payloads.image import Image
@@ -40,13 +40,20 @@ def upscale(image: Image, ctx: RecordingContext | None = None, **values: Any) ->
     return node.run(ctx or context()).image
 
 
-class Patchy:
+class AskedOnce:
+    """The part of a guider that says its cost."""
+
+    def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
+        return 1
+
+
+class Patchy(AskedOnce):
     """A guider that answers each tile with a level of its own: the worst case for seams."""
 
     def __init__(self) -> None:
         self.calls = 0
 
-    def guide(self, x: Tensor, sigma: Tensor, scale: float) -> Guided:
+    def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
         self.calls += 1
         return Guided(torch.full_like(x, float(self.calls % 2)), nfe=2)
 
@@ -75,8 +82,8 @@ def test_every_tile_is_asked_once_and_all_evaluations_are_counted() -> None:
 
 
 def test_the_order_of_the_tiles_does_not_matter() -> None:
-    class Smooth:
-        def guide(self, x: Tensor, sigma: Tensor, scale: float) -> Guided:
+    class Smooth(AskedOnce):
+        def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
             return Guided(x - x.mean(), nfe=1)
 
     field = torch.randn(1, 4, 20, 20, generator=torch.Generator().manual_seed(0))
@@ -90,14 +97,30 @@ def test_the_order_of_the_tiles_does_not_matter() -> None:
 
 
 def test_tiles_agree_with_one_piece_where_the_model_looks_at_single_points() -> None:
-    class Pointwise:
-        def guide(self, x: Tensor, sigma: Tensor, scale: float) -> Guided:
+    class Pointwise(AskedOnce):
+        def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
             return Guided(x.tanh(), nfe=1)
 
     field = torch.randn(2, 4, 19, 23, generator=torch.Generator().manual_seed(0))
     grid = TileGrid(19, 23, tile=8, overlap=3)
     answer = TiledGuider(Pointwise(), grid, lambda _: None).guide(field, torch.ones(2), 1.0).denoised
     assert torch.allclose(answer, field.tanh(), atol=1e-6)
+
+
+def test_each_tile_remembers_for_itself_what_its_guider_wants_to_be_told() -> None:
+    class Summing(AskedOnce):
+        def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
+            total = x if at.memory is None else x + at.memory
+            return Guided(total, nfe=1, memory=total, renoise=-x)
+
+    field = torch.randn(1, 4, 19, 23, generator=torch.Generator().manual_seed(0))
+    guider = TiledGuider(Summing(), TileGrid(19, 23, tile=8, overlap=3), lambda _: None)
+    first = guider.guide(field, torch.ones(1), 1.0)
+    second = guider.guide(field, torch.ones(1), 1.0, StepContext(1, 4, first.memory))
+    torch.testing.assert_close(second.denoised, 2 * field)
+    assert second.renoise is not None
+    torch.testing.assert_close(second.renoise, -field)
+    assert guider.evaluations(1.0) == second.nfe == len(guider.grid.tiles)
 
 
 def test_the_result_is_the_enlarged_size() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import FIRST_STEP, Guided, PerturbableModel, StepContext
+from sdgraph.diffusion.guidance import FIRST_STEP, Guided, PerturbableModel, StepContext, selected
 from sdgraph.diffusion.perturbation import Perturbation
 
 C = TypeVar("C")
@@ -39,6 +40,10 @@ class AutoGuidance(Generic[C]):
             return Guided(weak, nfe=1)
         (strong,) = self.model.denoise(x, sigma, (self.cond,))
         return Guided(weak + scale * (strong - weak), nfe=2)
+
+    def select(self, items: Sequence[int]) -> AutoGuidance[C]:
+        """The guider for some items of its batch only."""
+        return replace(self, model=selected(self.model, items), weak=selected(self.weak, items))
 
     def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
         """One at a scale of 0 or 1, otherwise one of each model."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import FIRST_STEP, Guided, StepContext
+from sdgraph.diffusion.guidance import FIRST_STEP, Guided, StepContext, selected
 from sdgraph.diffusion.model import Model
 
 C = TypeVar("C")
@@ -32,6 +33,10 @@ class CfgPlusPlus(Generic[C]):
             return Guided(uncond, nfe=1, renoise=uncond)
         uncond, cond = self.model.denoise(x, sigma, (self.uncond, self.cond))
         return Guided(uncond + scale * (cond - uncond), nfe=2, renoise=uncond)
+
+    def select(self, items: Sequence[int]) -> CfgPlusPlus[C]:
+        """The guider for some items of its batch only."""
+        return replace(self, model=selected(self.model, items))
 
     def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
         """One at a scale of 0, otherwise two: the conditional answer alone has no noise to put back."""

@@ -43,4 +43,5 @@ def thresholded(guided: Tensor, mimic: Tensor, percentile: float) -> Tensor:
     widest = (like - like.mean(-1, keepdim=True)).abs().amax(-1, keepdim=True)
     limit = centred.abs().quantile(percentile, dim=-1, keepdim=True).maximum(widest)
     brought_down = centred.clamp(-limit, limit) * (widest / limit.clamp(min=1e-12)) + mean
-    return flat.where(limit <= widest, brought_down).reshape(guided.shape).to(guided.dtype)
+    within = centred.abs().amax(-1, keepdim=True) <= widest
+    return flat.where(within, brought_down).reshape(guided.shape).to(guided.dtype)

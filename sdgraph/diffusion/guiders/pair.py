@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import FIRST_STEP, Guided, StepContext
+from sdgraph.diffusion.guidance import FIRST_STEP, Guided, StepContext, selected
 from sdgraph.diffusion.model import Model
 
 C = TypeVar("C")
@@ -28,6 +29,10 @@ class PairGuider(ABC, Generic[C]):
             return Guided(self.model.denoise(x, sigma, (self.cond,))[0], nfe=1, memory=at.memory)
         uncond, cond = self.model.denoise(x, sigma, (self.uncond, self.cond))
         return self.combine(Pair(x, sigma, uncond, cond, scale, at))
+
+    def select(self, items: Sequence[int]) -> PairGuider[C]:
+        """The guider for some items of its batch only."""
+        return replace(self, model=selected(self.model, items))
 
     def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
         """One at a scale of 1, otherwise two."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from sdgraph.diffusion.guidance import FIRST_STEP, ClassifierFreeGuidance, Guided, PerturbableModel, StepContext
+from sdgraph.diffusion.guidance import (
+    FIRST_STEP,
+    ClassifierFreeGuidance,
+    Guided,
+    PerturbableModel,
+    StepContext,
+    selected,
+)
 from sdgraph.diffusion.guider_specs import PagSpec, SegSpec, SlgSpec
 
 C = TypeVar("C")
@@ -42,6 +50,10 @@ class PerturbedGuidance(Generic[C]):
         with self.model.perturbed(self.spec.perturbation()):
             (worse,) = self.model.denoise(x, sigma, (self.cond,))
         return Guided(guided + self.spec.scale * (cond - worse), nfe=self.evaluations(scale, at))
+
+    def select(self, items: Sequence[int]) -> PerturbedGuidance[C]:
+        """The guider for some items of its batch only."""
+        return replace(self, model=selected(self.model, items))
 
     def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
         """Those of plain guidance, and one more where the perturbation acts."""
