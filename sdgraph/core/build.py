@@ -13,6 +13,7 @@ from sdgraph.core.expand import expand_nodes
 from sdgraph.core.flatten import flatten
 from sdgraph.core.fold import fold_constants
 from sdgraph.core.graph import Graph, find_cycles, share_refs, topological_order
+from sdgraph.core.infer import check_facts
 from sdgraph.core.links import linkable_problems
 from sdgraph.core.modes import apply_modes
 from sdgraph.core.registry import Registry
@@ -61,6 +62,8 @@ def check_workflow(
         problems.extend(found for node in graph.nodes.values() if node.links for found in linkable_problems(node))
     if not _has_errors(problems):
         graph = expand_nodes(graph, registry, problems, max_nodes=max_nodes)
+    if not _has_errors(problems):
+        check_facts(graph, problems)
     if _has_errors(problems):
         return Checked(None, tuple(problems))
     share_refs(graph)

@@ -132,6 +132,14 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
         """Names of the `lazy` ports that this run really needs, given the values of the others."""
         return ()
 
+    def infer(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is certain about the outputs before anything runs, by output name; what can't be told is left out.
+
+        `known` has what is certain about linked inputs, which read as `Link` here. Raise an SdgraphError, with the
+        port, where it shows that the node can't work. Called by every check, so it is quick and imports nothing heavy.
+        """
+        return {}
+
     def expand(self, inner: "Workflow") -> O_co | None:
         """Replace the node by smaller ones, each cached on its own.
 

@@ -91,6 +91,7 @@ class NodeSpec:
     pack: str = ""
     has_fingerprint: bool = False
     has_expand: bool = False
+    has_infer: bool = False
     has_deliver: bool = False
     has_lazy: bool = False
     shared_inputs: tuple[str, ...] = field(default=())

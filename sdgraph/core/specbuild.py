@@ -48,6 +48,7 @@ def build_spec(cls: type[Node[Any]], port_types: Mapping[type, PortType[Any]] | 
         pack=pack,
         has_fingerprint=cls.fingerprint is not Node.fingerprint,
         has_expand=cls.expand is not Node.expand,
+        has_infer=cls.infer is not Node.infer,
         has_deliver=cls.deliver is not Node.deliver,
         has_lazy=any(port.meta.lazy for port in inputs.values()),
         shared_inputs=tuple(

@@ -1,6 +1,6 @@
 """A small node pack for the tests of core: numbers, texts, and a payload that is a list of numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from sdgraph.core.port import In, Link, Out, port
 from sdgraph.core.porttype import PortType
 from sdgraph.core.registry import Registry
 from sdgraph.core.workflow import Workflow
+from sdgraph.errors import NodeError
 
 
 class Wave:
@@ -197,13 +198,54 @@ class Broken(Node[WaveOut], type="toy.broken"):
         return inner.add("louder", Louder(wave=paint)).out
 
 
+class Sampled(Node[WaveOut], type="toy.sampled"):
+    """A wave whose number of samples is known before it runs; an `odd` one it refuses, for 13 its code fails."""
+
+    samples: In[int] = port(8, ge=1)
+
+    def infer(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        if isinstance(self.samples, Link):
+            return {}
+        if self.samples == 13:
+            raise ZeroDivisionError("by zero")
+        if self.samples % 2:
+            raise NodeError("odd-samples", f"{self.samples} samples are odd.", "Take an even number.", port="samples")
+        return {"wave": self.samples}
+
+    def run(self, ctx: RunContext) -> WaveOut:
+        return WaveOut(wave=Wave((0.0,) * self.samples))
+
+
+class Add(Node[WaveOut], type="toy.add_waves"):
+    """Add waves of one length."""
+
+    a: In[Wave]
+    b: In[Wave]
+
+    def infer(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = {known[port] for port in ("a", "b") if port in known}
+        if len(found) > 1:
+            raise NodeError("lengths-differ", "The waves differ in length.", "Make them equal.", port="b")
+        return {"wave": found.pop()} if found else {}
+
+
+class Twice(Node[WaveOut], type="toy.twice"):
+    """Expands into a wave and itself, added."""
+
+    wave: In[Wave]
+
+    def expand(self, inner: Workflow) -> WaveOut:
+        own = inner.add("own", Sampled(samples=8)).out.wave
+        return inner.add("sum", Add(a=self.wave, b=own)).out
+
+
 class Stranger(Node[WaveOut], type="toy.stranger"):
     """A node that no pack has."""
 
 
 WAVE = PortType("Wave", Wave, "Samples of a signal.", "#3b82f6")
 PAINT = PortType("Paint", Paint, "Something drawn.", "#f59e0b")
-NODES = (Number, Divide, Measure, Oscillator, Louder, Mix, Draw, Switch, Repeat, Endless, Broken)
+NODES = (Number, Divide, Measure, Oscillator, Louder, Mix, Draw, Switch, Repeat, Endless, Broken, Sampled, Add, Twice)
 PACK = NodePack("toys", "1", NODES, (WAVE, PAINT))
 
 
