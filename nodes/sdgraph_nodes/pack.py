@@ -8,7 +8,7 @@ from sdgraph_nodes.composite import Composite
 from sdgraph_nodes.control import ApplyControl, LoadControlNet
 from sdgraph_nodes.crop_stitch import CropToMask, Stitch
 from sdgraph_nodes.empty_latents import EmptyLatents
-from sdgraph_nodes.encode_text import EncodeText
+from sdgraph_nodes.encode_text import EncodeText, JoinPrompt
 from sdgraph_nodes.grid import Grid, Join
 from sdgraph_nodes.load_checkpoint import LoadCheckpoint
 from sdgraph_nodes.load_image import LoadImage
@@ -31,6 +31,7 @@ PACK = NodePack(
     nodes=(
         LoadCheckpoint,
         EncodeText,
+        JoinPrompt,
         EmptyLatents,
         Sampler,
         StagedSampler,

@@ -49,12 +49,20 @@ def _cut(section: Iterable[Weighted], form: ChunkFormat) -> list[list[Weighted]]
     chunks: list[list[Weighted]] = [[]]
     for token in section:
         if len(chunks[-1]) == size:
-            cut = size if token[0] == form.comma_id else _after_comma(chunks[-1], form.comma_id)
+            cut = size if token[0] == form.comma_id else _where_to_cut(chunks[-1], token, form.comma_id)
             full = chunks[-1]
             chunks[-1] = full[:cut]
             chunks.append(full[cut:])
         chunks[-1].append(token)
     return chunks
+
+
+def _where_to_cut(tokens: Sequence[Weighted], following: Weighted, comma_id: int | None) -> int:
+    """Where to cut a full chunk: before an embedding that would be torn, or as `_after_comma` says."""
+    torn = 0  # the ids of an embedding's vectors are negative and count down
+    while torn < len(tokens) and following[0] < 0 and tokens[-1 - torn][0] == following[0] + torn + 1 < 0:
+        torn += 1
+    return len(tokens) - torn if 0 < torn < len(tokens) else _after_comma(tokens, comma_id)
 
 
 def _after_comma(tokens: Sequence[Weighted], comma_id: int | None) -> int:

@@ -90,15 +90,23 @@ class TowerOutput:
     """[1, P]: the whole chunk as one vector; None when the family does not use this tower's."""
 
 
-def run_tower(tower: LoadedTower, ids: Sequence[int], clip_skip: int = 0) -> TowerOutput:
-    """What the tower makes of token ids, in its dtype and on its device; `clip_skip` more layers are left out."""
+def run_tower(
+    tower: LoadedTower, ids: Sequence[int], clip_skip: int = 0, seen: Sequence[int] | None = None
+) -> TowerOutput:
+    """What the tower makes of token ids, in its dtype and on its device; `clip_skip` more layers are left out.
+
+    `seen` says of each token whether the others see it (1) or not (0); None: all are seen.
+    """
     import torch
 
     spec, encoder = tower.spec, tower.encoder
     with torch.no_grad():
         tokens = torch.tensor([list(ids)], device=encoder.device)
         deep = spec.layer == "penultimate" or (spec.layer == "last" and clip_skip > 0)
-        output = encoder(tokens, output_hidden_states=deep) if spec.kind == "clip" else encoder(tokens)
+        options: dict[str, Any] = {"output_hidden_states": deep} if spec.kind == "clip" else {}
+        if seen is not None:
+            options["attention_mask"] = torch.tensor([list(seen)], device=encoder.device)
+        output = encoder(tokens, **options)
         pooled = getattr(output, "text_embeds", None) if spec.projected else getattr(output, "pooler_output", None)
         return TowerOutput(_hidden(spec, encoder, output, clip_skip), pooled if spec.pooled_width else None)
 

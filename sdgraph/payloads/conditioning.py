@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.payloads.area import Area
+from sdgraph.payloads.mask import MASK, Mask
+from sdgraph.payloads.step_window import StepWindow
 from sdgraph.payloads.tensors import from_blob, shared, tensor_bytes, to_blob
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ class PictureFacts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConditioningEntry:
-    """One encoded prompt."""
+    """One encoded prompt, and where and when it applies; `sdgraph.models.compose` says what several come to."""
 
     embedding: Tensor
     """[1, L, D] float32: one vector per token, chunks one after another."""
@@ -41,6 +44,22 @@ class ConditioningEntry:
     """For SDXL; None: the facts of the picture that is drawn."""
     distilled_guidance: float | None = None
     """The guidance scale that a guidance-distilled model (FLUX.1 dev) is told; None: 3.5, as in diffusers."""
+    group: int = 0
+    """Entries of one group are one prompt: their predictions are added, those of groups averaged."""
+    factor: float = 1.0
+    """How much an entry adds within its group: the weight of a part of `a AND b :0.6`."""
+    strength: float = 1.0
+    """Its share in the average, against that of other entries."""
+    area: Area | None = None
+    """Where it applies: the network sees this part of the picture alone. None: everywhere."""
+    mask: Mask | None = None
+    """Where it applies, as weights; the network sees the whole picture. One mask for all items or one per item."""
+    start: float = 0.0
+    """Sampling progress 0..1, by timestep, from which on it applies."""
+    end: float = 1.0
+    """Sampling progress before which it applies; 1 includes the last step."""
+    windows: tuple[StepWindow, ...] = ()
+    """Steps during which it applies, any of these; none: all steps."""
     negative: bool = False
     """Whether it is what to stay away from. Said while sampling, never stored: some control acts on one side only."""
 
@@ -53,7 +72,11 @@ class Conditioning:
 
     def as_negative(self) -> Conditioning:
         """The same prompts as what to stay away from."""
-        return Conditioning(tuple(replace(entry, negative=True) for entry in self.entries))
+        return self.changed(negative=True)
+
+    def changed(self, **fields: Any) -> Conditioning:
+        """The same prompts with these fields of every entry set."""
+        return Conditioning(tuple(replace(entry, **fields) for entry in self.entries))
 
 
 class ConditioningCodec:
@@ -65,6 +88,8 @@ class ConditioningCodec:
         for i, entry in enumerate(value.entries):
             if entry.pooled is not None:
                 blobs[f"{i}.pooled"] = to_blob(entry.pooled)
+            if entry.mask is not None:
+                blobs[f"{i}.mask"] = _MASKS.encode(entry.mask).blobs["values"]
         more = [_more(entry) for entry in value.entries]
         return Encoded({"entries": len(value.entries)} | ({"more": more} if any(more) else {}), blobs)
 
@@ -77,6 +102,7 @@ class ConditioningCodec:
                 ConditioningEntry(
                     from_blob(blobs[f"{i}.embedding"]),
                     from_blob(blobs[f"{i}.pooled"]) if f"{i}.pooled" in blobs else None,
+                    mask=_MASKS.decode(Encoded(None, {"values": blobs[f"{i}.mask"]})) if f"{i}.mask" in blobs else None,
                     **_revived(more[i]),
                 )
                 for i in range(count)
@@ -84,17 +110,32 @@ class ConditioningCodec:
         )
 
 
+_MASKS: Any = MASK.codec
+_PLAIN = ("distilled_guidance", "group", "factor", "strength", "start", "end")
+"""Fields that JSON holds as they are."""
+
+
 def _more(entry: ConditioningEntry) -> dict[str, Any]:
     """What an entry has beside tensors, where it is not the default."""
-    facts = {"facts": asdict(entry.facts)} if entry.facts else {}
-    return facts | ({} if entry.distilled_guidance is None else {"distilled_guidance": entry.distilled_guidance})
+    more: dict[str, Any] = {name: asdict(found) for name in ("facts", "area") if (found := getattr(entry, name))}
+    if entry.windows:
+        more["windows"] = [window.model_dump(exclude_defaults=True) for window in entry.windows]
+    defaults = {field.name: field.default for field in fields(ConditioningEntry)}
+    return more | {name: getattr(entry, name) for name in _PLAIN if getattr(entry, name) != defaults[name]}
 
 
 def _revived(more: dict[str, Any]) -> dict[str, Any]:
-    if "facts" not in more:
-        return more
-    facts = {name: tuple(value) if isinstance(value, list) else value for name, value in more["facts"].items()}
-    return more | {"facts": PictureFacts(**facts)}
+    found = dict(more)
+    if "facts" in found:
+        facts: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in found["facts"].items()
+        }
+        found["facts"] = PictureFacts(**facts)
+    if "area" in found:
+        found["area"] = Area(**found["area"])
+    if "windows" in found:
+        found["windows"] = tuple(StepWindow(**window) for window in found["windows"])
+    return found
 
 
 def _share(value: Conditioning) -> Conditioning:
@@ -111,7 +152,8 @@ def _share(value: Conditioning) -> Conditioning:
 
 
 def _size_bytes(value: Conditioning) -> int:
-    return sum(tensor_bytes((entry.embedding, entry.pooled)) for entry in value.entries)
+    masks = {id(entry.mask): entry.mask.values.nbytes for entry in value.entries if entry.mask is not None}
+    return sum(tensor_bytes((entry.embedding, entry.pooled)) for entry in value.entries) + sum(masks.values())
 
 
 CONDITIONING = PortType(
