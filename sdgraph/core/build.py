@@ -61,9 +61,9 @@ def check_workflow(
     if not _has_errors(problems):
         problems.extend(found for node in graph.nodes.values() if node.links for found in linkable_problems(node))
     if not _has_errors(problems):
-        graph = expand_nodes(graph, registry, problems, max_nodes=max_nodes)
+        check_facts(graph, problems)  # before nodes are expanded, so that problems name what people placed
     if not _has_errors(problems):
-        check_facts(graph, problems)
+        graph = expand_nodes(graph, registry, problems, max_nodes=max_nodes)
     if _has_errors(problems):
         return Checked(None, tuple(problems))
     share_refs(graph)

@@ -7,6 +7,8 @@ a fact is simply not known, so nothing is refused that might work.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sdgraph.core.graph import Graph, GraphNode
@@ -16,27 +18,39 @@ from sdgraph.errors import Problem, SdgraphError
 _log = logging.getLogger("sdgraph.check")
 
 
+class Known(dict[str, Any]):
+    """What is certain about a node's linked inputs, by port, and where it says what people should know."""
+
+    def __init__(self, facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(facts or {})
+        self.warnings: list[Problem] = []
+
+    def warn(self, code: str, message: str, hint: str, port: str | None = None) -> None:
+        """Tell of something that works, but probably not as it is meant."""
+        self.warnings.append(Problem(code, message, hint, port=port, severity="warning"))
+
+
 def check_facts(graph: Graph, problems: list[Problem]) -> None:
     """Let every node that can tell say what its outputs will be; adds what the nodes refuse to `problems`."""
-    known: dict[PortRef, Any] = {}
+    facts: dict[PortRef, Any] = {}
     for node in graph.nodes.values():
         if not node.spec.has_infer:
             continue
-        facts = {port: known[ref] for port, ref in node.links.items() if ref in known}
+        known = Known({port: facts[ref] for port, ref in node.links.items() if ref in facts})
         fields = {**node.values, **{port: Link(*ref) for port, ref in node.links.items()}}
         try:
-            found = node.spec.construct(fields).infer(facts)
+            found = node.spec.construct(fields).infer(known)
         except SdgraphError as error:
-            problems.append(error.at(node.origin or node.id))
+            problems.append(error.at(node.id))
             continue
         except Exception as error:  # a node's code may fail in any way; the run will tell what is wrong
             _log.debug("what %s gives could not be inferred", node.spec.type, exc_info=error)
             problems.append(_failed(node, error))
             continue
-        known.update({PortRef(node.id, port): fact for port, fact in found.items() if fact is not None})
+        problems.extend(replace(warning, node=node.id) for warning in known.warnings)
+        facts.update({PortRef(node.id, port): fact for port, fact in found.items() if fact is not None})
 
 
 def _failed(node: GraphNode, error: Exception) -> Problem:
     message = f"What {node.spec.type!r} gives could not be told before the run: {type(error).__name__}: {error}."
-    hint = f"Report it to the pack {node.spec.pack!r}."
-    return Problem("infer-failed", message, hint, node.origin or node.id, severity="warning")
+    return Problem("infer-failed", message, f"Report it to the pack {node.spec.pack!r}.", node.id, severity="warning")

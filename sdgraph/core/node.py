@@ -24,6 +24,7 @@ from sdgraph.errors import RegistryError
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 
+    from sdgraph.core.infer import Known
     from sdgraph.core.workflow import Workflow
 else:
     ModelMetaclass = type(BaseModel)
@@ -132,11 +133,12 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
         """Names of the `lazy` ports that this run really needs, given the values of the others."""
         return ()
 
-    def infer(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    def infer(self, known: "Known") -> Mapping[str, Any]:
         """What is certain about the outputs before anything runs, by output name; what can't be told is left out.
 
-        `known` has what is certain about linked inputs, which read as `Link` here. Raise an SdgraphError, with the
-        port, where it shows that the node can't work. Called by every check, so it is quick and imports nothing heavy.
+        `known` has what is certain about linked inputs, which read as `Link` here, and takes warnings. Raise an
+        SdgraphError, with the port, where it shows that the node can't work. Called by every check, before nodes are
+        expanded, so it is quick and imports nothing heavy.
         """
         return {}
 

@@ -36,9 +36,16 @@ def test_all_refusals_are_reported_at_once() -> None:
     ]
 
 
-def test_a_refusal_inside_an_expanded_node_is_told_of_the_node_that_people_see() -> None:
-    nodes = {"x": node("sampled", {"samples": 4}), "t": node("twice", wave="x.wave")}
-    assert wrong(nodes, {"w": "t.wave"}) == [("lengths-differ", "t", "b")]
+def test_a_node_that_expands_hands_facts_on_by_itself() -> None:
+    nodes = {"x": node("sampled"), "t": node("twice", wave="x.wave"), "y": SUM["y"]}
+    nodes["s"] = node("add_waves", a="t.wave", b="y.wave")
+    assert wrong(nodes, {"w": "s.wave"}) == [("lengths-differ", "s", "b")]
+
+
+def test_a_warning_stops_nothing() -> None:
+    found = checked({"x": node("sampled", {"samples": 2000})}, {"w": "x.wave"})
+    assert found.graph is not None
+    assert places(found.problems) == [("many-samples", "x", "samples")]
 
 
 def test_a_node_whose_code_fails_is_a_warning_and_nothing_more() -> None:

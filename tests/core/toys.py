@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.pack import NodePack
 from sdgraph.core.port import In, Link, Out, port
@@ -203,13 +204,15 @@ class Sampled(Node[WaveOut], type="toy.sampled"):
 
     samples: In[int] = port(8, ge=1)
 
-    def infer(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    def infer(self, known: Known) -> Mapping[str, Any]:
         if isinstance(self.samples, Link):
             return {}
         if self.samples == 13:
             raise ZeroDivisionError("by zero")
         if self.samples % 2:
             raise NodeError("odd-samples", f"{self.samples} samples are odd.", "Take an even number.", port="samples")
+        if self.samples > 1000:
+            known.warn("many-samples", f"{self.samples} samples are many.", "Take fewer.", "samples")
         return {"wave": self.samples}
 
     def run(self, ctx: RunContext) -> WaveOut:
@@ -222,7 +225,7 @@ class Add(Node[WaveOut], type="toy.add_waves"):
     a: In[Wave]
     b: In[Wave]
 
-    def infer(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    def infer(self, known: Known) -> Mapping[str, Any]:
         found = {known[port] for port in ("a", "b") if port in known}
         if len(found) > 1:
             raise NodeError("lengths-differ", "The waves differ in length.", "Make them equal.", port="b")
@@ -230,13 +233,15 @@ class Add(Node[WaveOut], type="toy.add_waves"):
 
 
 class Twice(Node[WaveOut], type="toy.twice"):
-    """Expands into a wave and itself, added."""
+    """Expands into the wave added to itself."""
 
     wave: In[Wave]
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"wave": known.get("wave")}
+
     def expand(self, inner: Workflow) -> WaveOut:
-        own = inner.add("own", Sampled(samples=8)).out.wave
-        return inner.add("sum", Add(a=self.wave, b=own)).out
+        return inner.add("sum", Add(a=self.wave, b=self.wave)).out
 
 
 class Stranger(Node[WaveOut], type="toy.stranger"):
