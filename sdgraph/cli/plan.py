@@ -10,12 +10,10 @@ from sdgraph.cli.loading import Loaded, load
 from sdgraph.cli.options import cache_option, file_argument, input_options, json_option
 from sdgraph.cli.stores import open_shelf
 from sdgraph.cli.streams import out, out_json, show_problems, table
-from sdgraph.core.graph import GraphNode
 from sdgraph.core.registry import Registry
-from sdgraph.engine.plan import Action, Plan, Step, make_plan
+from sdgraph.engine.plan import Plan, make_plan
+from sdgraph.engine.planview import plan_counts, plan_rows
 from sdgraph.settings import read_settings
-
-_WORDS = {Action.RUN: "run", Action.HIT: "hit", Action.COVERED: "hit", Action.MAYBE: "maybe", Action.UNUSED: "unused"}
 
 
 @click.command
@@ -46,39 +44,24 @@ def plan(
     if as_json:
         out_json(_as_json(made, loaded))
     else:
-        rows = [(name, row["action"], row["store"] or "", row["reason"]) for name, row in _rows(made).items()]
+        rows = [(name, row["action"], row["store"] or "", row["reason"]) for name, row in plan_rows(made).items()]
         out(table(rows, ("node", "plan", "where", "reason")))
         out(_summary(made))
     return 0
 
 
-def _rows(made: Plan) -> dict[str, dict[str, Any]]:
-    return {node.id: _row(node, step) for node, step in made.by_node()}
-
-
-def _row(node: GraphNode, step: Step) -> dict[str, Any]:
-    action, code, reason = _WORDS[step.action], step.reason.code, step.reason.text
-    if step.action is Action.RUN and step.node is not node:
-        action, code, reason = "hit", "same-as", f"the same as {step.node.id}"
-    return {"action": action, "code": code, "reason": reason, "store": step.tier, "key": step.key.hex()}
-
-
-def _counts(made: Plan) -> dict[str, int]:
-    actions = [row["action"] for row in _rows(made).values()]
-    return {word: actions.count(word) for word in ("run", "hit", "maybe", "unused")}
-
-
 def _summary(made: Plan) -> str:
-    counts, total = _counts(made), len(made.step_of)
+    counts, total = plan_counts(plan_rows(made)), len(made.step_of)
     text = f"{counts['run']} of {total} nodes will run, {counts['hit']} are hits"
     more = [f"{counts[word]} {said}" for word, said in (("maybe", "may run"), ("unused", "unused")) if counts[word]]
     return ", ".join([text, *more])
 
 
 def _as_json(made: Plan, loaded: Loaded) -> dict[str, Any]:
+    rows = plan_rows(made)
     return {
         "workflow": loaded.name,
-        "nodes": _rows(made),
-        **_counts(made),
+        "nodes": rows,
+        **plan_counts(rows),
         "problems": [problem.to_json() for problem in loaded.warnings],
     }
