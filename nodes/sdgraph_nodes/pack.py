@@ -10,6 +10,8 @@ from sdgraph_nodes.crop_stitch import CropToMask, Stitch
 from sdgraph_nodes.empty_latents import EmptyLatents
 from sdgraph_nodes.encode_text import EncodeText, JoinPrompt
 from sdgraph_nodes.grid import Grid, Join
+from sdgraph_nodes.ip_adapter import ApplyIPAdapter, EncodeImagePrompt, LoadImageEncoder, LoadIPAdapter
+from sdgraph_nodes.inpaint import InpaintLatents, RemoveMask, SetMask
 from sdgraph_nodes.load_checkpoint import LoadCheckpoint
 from sdgraph_nodes.load_image import LoadImage
 from sdgraph_nodes.mask_edits import CombineMasks, FeatherMask, GrowMask, InvertMask, MaskFromImage
@@ -21,6 +23,7 @@ from sdgraph_nodes.sampler import Sampler, StagedSampler
 from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
 from sdgraph_nodes.save_image import SaveImage
 from sdgraph_nodes.switch import Switch
+from sdgraph_nodes.t2i_adapter import ApplyT2IAdapter, LoadT2IAdapter
 from sdgraph_nodes.tile_upscale import TileUpscale
 from sdgraph_nodes.vae import VaeDecode, VaeEncode
 from sdgraph_nodes.values import BoolValue, FloatValue, IntValue, StringValue
@@ -43,6 +46,12 @@ PACK = NodePack(
         LoadControlNet,
         Canny,
         ApplyControl,
+        LoadT2IAdapter,
+        ApplyT2IAdapter,
+        LoadIPAdapter,
+        LoadImageEncoder,
+        EncodeImagePrompt,
+        ApplyIPAdapter,
         LoadImage,
         SaveImage,
         Resize,
@@ -61,6 +70,9 @@ PACK = NodePack(
         CropToMask,
         Stitch,
         PadForOutpainting,
+        InpaintLatents,
+        SetMask,
+        RemoveMask,
         IntValue,
         FloatValue,
         StringValue,

@@ -5,7 +5,9 @@ from typing import Any
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.core.workflow import Workflow
+from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
+from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, needs_negative
 from sdgraph.diffusion.stages import MAX_STEPS, SigmaName, SolverName, Stage, plan_legs, plan_start
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
@@ -29,8 +31,14 @@ class _SamplerPorts(Node[LatentsOut]):
     """Empty latents to draw from nothing, or the latents of a picture to change."""
     control: In[Control | None] = port(None)
     """Pictures that steer sampling."""
+    weak: In[DenoiserHandle | None] = port(None)
+    """A weaker model of the same family, for autoguidance; other guiders don't load it."""
     seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
     """Seed of the first picture's noise; picture i of a batch has seed + i."""
+    variation_seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
+    """Another seed, whose noise is mixed in: to draw pictures that resemble that of `seed`."""
+    variation_strength: In[float] = port(0.0, ge=0, le=1)
+    """How far the noise goes from that of `seed` (0) towards that of `variation_seed` (1), along the arc between."""
     strength: In[float] = port(1.0, ge=0, le=1, linkable=False)
     """How much of the sampling runs: of N steps the last N * strength. Below 1, given latents shine through."""
 
@@ -38,22 +46,30 @@ class _SamplerPorts(Node[LatentsOut]):
         """The nodes that run `stages`, none of which depends on a stage after it."""
         legs = plan_legs(stages, self.strength, schedule_steps=schedule_steps)
         first = plan_start(stages, self.strength, schedule_steps=schedule_steps)
-        start = SampleStart(denoiser=self.denoiser, latents=self.latents, seed=self.seed, leg=first)
+        start = SampleStart(
+            denoiser=self.denoiser,
+            latents=self.latents,
+            seed=self.seed,
+            variation_seed=self.variation_seed,
+            variation_strength=self.variation_strength,
+            leg=first,
+        )
         state = inner.add("start", start).out.state
         for number, leg in enumerate(legs, start=1):
-            unguided = is_unguided(leg.guidance)
-            if not unguided and self.negative is None:
+            guided = needs_negative(leg.guider, is_unguided(leg.guidance))
+            if guided and self.negative is None:
                 raise negative_missing(f"Stage {number}")
             stage = SampleStage(
                 denoiser=self.denoiser,
                 positive=self.positive,
-                negative=None if unguided else self.negative,
+                negative=self.negative if guided else None,
                 control=self.control,
+                weak=self.weak if leg.guider.kind == "autoguidance" else None,
                 state=state,
                 leg=leg,
             )
             state = inner.add(f"stage{number}", stage).out.state
-        return inner.add("finish", SampleFinish(state=state)).out
+        return inner.add("finish", SampleFinish(state=state, given=self.latents)).out
 
 
 class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
@@ -70,10 +86,21 @@ class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
     """The method that steps from one noise level to the next."""
     sigmas: In[SigmaName] = port("checkpoint", linkable=False)
     """How the noise levels are spaced; `checkpoint` is the spacing that the model was made for."""
+    guider: In[GuiderSpec] = port(CfgSpec(), linkable=False, widget="guider")
+    """How the answers to the two prompts become one; `guidance` is its strength."""
+    early_stop: In[EarlyStop | None] = port(None, linkable=False, widget="early_stop")
+    """When a picture counts as finished before the last step; empty: never."""
 
     def expand(self, inner: Workflow) -> LatentsOut:
         guidance = ConstantGuidance(scale=self.guidance)
-        stage = Stage(steps=self.steps, solver=self.solver, sigmas=self.sigmas, guidance=guidance)
+        stage = Stage(
+            steps=self.steps,
+            solver=self.solver,
+            sigmas=self.sigmas,
+            guidance=guidance,
+            guider=self.guider,
+            early_stop=self.early_stop,
+        )
         return self.expand_stages((stage,), self.steps, inner)
 
 
@@ -82,8 +109,8 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
 
     Every stage is cached on its own: editing one, the number of its steps included, leaves those before it as they are.
     The stages are consecutive parts of one schedule: each hands over at its `until`, a share of the schedule, or else
-    after as many of the schedule's steps as it has; the last one leads to the end. With `sigma_end` in their place, each
-    runs between noise levels of its own. Takes and gives latents, [B, C, H/8, W/8].
+    after as many of the schedule's steps as it has; the last one leads to the end. With `sigma_end` in place of these,
+    each stage runs between noise levels of its own. Takes and gives latents, [B, C, H/8, W/8].
     """
 
     stages: In[tuple[Stage, ...]] = port((Stage(),), min_length=1, max_length=64, linkable=False, widget="stages")

@@ -1,5 +1,6 @@
 """The parts that a sampler expands into: a start, one node per stage, a finish. Each is cached on its own."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sdgraph.core.context import RunContext
@@ -7,13 +8,16 @@ from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.diffusion.stages import Leg
 from sdgraph.errors import SamplingError
-from sdgraph.models.compose import open_model
+from sdgraph.models.compose import Sampling, open_model
+from sdgraph.models.counted import counted
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.step_clock import StepClock
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
-from sdgraph.payloads.latents import Latents, require_same_space
+from sdgraph.payloads.latents import Latents, item_seeds, require_same_space, variation_seeds
 from sdgraph.payloads.sampling import SamplingState
+from sdgraph_nodes.guiding import open_guider, require_weak_match
 from sdgraph_nodes.outputs import LatentsOut
 from sdgraph_nodes.step_preview import StepReport
 
@@ -31,7 +35,7 @@ class StateOut(Outputs):
     """Noisy latents, and what the solver remembers."""
 
 
-class SampleStart(Node[StateOut], type="sample.start", version=1, lane="device"):
+class SampleStart(Node[StateOut], type="sample.start", version=2, lane="device"):
     """Noise as strong as the first stage expects, alone or on top of given latents."""
 
     denoiser: In[DenoiserHandle]
@@ -40,22 +44,33 @@ class SampleStart(Node[StateOut], type="sample.start", version=1, lane="device")
     """Empty latents, or those of a picture."""
     seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
     """Seed of the first picture's noise; picture i has seed + i, unless the latents bring seeds of their own."""
+    variation_seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
+    """Seed of the noise towards which the first picture's noise is moved; picture i has variation_seed + i."""
+    variation_strength: In[float] = port(0.0, ge=0, le=1)
+    """How far the noise is moved: 0 not at all, 1 all the way."""
     leg: In[Leg | None] = port(None, linkable=False)
     """The first stage; None: sampling leaves the latents as they are."""
 
     def run(self, ctx: RunContext) -> StateOut:
         from sdgraph.diffusion.schedule import NoiseSchedule
-        from sdgraph.diffusion.start import start_from_latents, start_from_noise
+        from sdgraph.diffusion.start import Variation, keep, start_from_latents, start_from_noise
 
         latents, space = self.latents, self.denoiser.space
         legs = () if self.leg is None else (self.leg,)
         schedule = NoiseSchedule.from_config(self.denoiser.scheduler)
-        seeds = latents.seeds or item_seeds(self.seed, latents.batch)
-        if latents.empty:
-            state = start_from_noise(legs, schedule, seeds, _noise_shape(latents, self.denoiser))
-        else:
+        seeds = item_seeds(latents, self.seed)
+        if latents.mask is not None or not latents.empty:
             require_same_space(latents.space, space, "The denoiser")
-            state = start_from_latents(legs, schedule, latents.samples, seeds)
+        variation = None
+        if self.variation_strength:
+            variation = Variation(variation_seeds(latents, self.variation_seed), self.variation_strength)
+        mask = latents.mask
+        if latents.empty and (legs or mask is None):
+            state = start_from_noise(legs, schedule, seeds, _noise_shape(latents, self.denoiser), variation)
+        else:
+            state = start_from_latents(legs, schedule, latents.samples, seeds, variation)
+        if mask is not None:
+            state = keep(state, schedule, latents.samples, mask.values, variation, mask.differential, mask.visible)
         return StateOut(state=_to_payload(state, self.denoiser))
 
 
@@ -70,34 +85,48 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
     """What to stay away from; none when the stage's guidance never leaves 1."""
     control: In[Control | None] = port(None)
     """Pictures that steer sampling."""
+    weak: In[DenoiserHandle | None] = port(None)
+    """The weaker model of autoguidance."""
     state: In[SamplingState]
     """Where the stage before ended."""
     leg: In[Leg] = port(linkable=False)
     """The stage."""
 
     def run(self, ctx: RunContext) -> StateOut:
-        from sdgraph.diffusion.guidance import ClassifierFreeGuidance
         from sdgraph.diffusion.sampling import run_stage
+        from sdgraph.diffusion.solvers.table import rounds_timesteps
 
+        if self.weak is not None:
+            require_weak_match(self.denoiser, self.weak)
         pool = ctx.service(ModelPool)
         negative = self.positive if self.negative is None else self.negative.as_negative()
-        with open_model(pool, self.denoiser, self.control, ctx.device) as model:
-            guider = ClassifierFreeGuidance(model, self.positive, negative)
+        start = _from_payload(self.state, ctx.device)
+        kept = start.kept
+        channels = None if kept is None else kept.channels()
+        put_back = kept is not None and (kept.differential or not self.denoiser.inpainting)
+        sampling = Sampling(clock=StepClock(self.leg, start.step), whole_timesteps=rounds_timesteps(self.leg.solver))
+        with open_model(pool, self.denoiser, self.control, ctx.device, channels, sampling) as model:
             report = StepReport(ctx, self.denoiser, self.leg.steps)
-            start = _from_payload(self.state, ctx.device)
-            state = run_stage(self.leg, start, guider, model.schedule, report.step, model.begin_step)
+            with open_guider(ctx, self.leg.guider, model, self.positive, negative, self.weak) as guider:
+                asked = counted(guider, sampling)
+                state = run_stage(self.leg, start, asked, model.schedule, report.step, model.begin_step, put_back)
+            report.end(state)
         return StateOut(state=_to_payload(state, self.denoiser))
 
 
-class SampleFinish(Node[LatentsOut], type="sample.finish", version=1):
+class SampleFinish(Node[LatentsOut], type="sample.finish", version=2):
     """The latents of the last state."""
 
     state: In[SamplingState]
     """Where the last stage ended."""
+    given: In[Latents | None] = port(None)
+    """The latents that sampling began with: their mask and their seeds go on to what follows."""
 
     def run(self, ctx: RunContext) -> LatentsOut:
-        state = _from_payload(self.state, "cpu")
-        return LatentsOut(latents=Latents(state.latents(), self.state.space))
+        samples, space = _from_payload(self.state, "cpu").latents(), self.state.space
+        if self.given is None:
+            return LatentsOut(latents=Latents(samples, space))
+        return LatentsOut(latents=replace(self.given, samples=samples, space=space, empty=False))
 
 
 def negative_missing(what: str) -> SamplingError:
@@ -108,11 +137,6 @@ def negative_missing(what: str) -> SamplingError:
         "Connect `negative`, or set the guidance to 1.",
         port="negative",
     )
-
-
-def item_seeds(seed: int, batch: int) -> tuple[int, ...]:
-    """One seed per item: `seed`, `seed` + 1, ..."""
-    return tuple(seed + item for item in range(batch))
 
 
 def _noise_shape(latents: Latents, denoiser: DenoiserHandle) -> tuple[int, int, int]:

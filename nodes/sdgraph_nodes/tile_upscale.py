@@ -14,10 +14,10 @@ from sdgraph.models.vae import decode_latents, encode_image
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.handles import DenoiserHandle, VaeHandle
 from sdgraph.payloads.image import Image
-from sdgraph.payloads.latents import Latents
+from sdgraph.payloads.latents import Latents, item_seeds
 from sdgraph_nodes.outputs import ImageOut
 from sdgraph_nodes.resize import resample
-from sdgraph_nodes.sampling import MAX_SEED, item_seeds, negative_missing
+from sdgraph_nodes.sampling import MAX_SEED, negative_missing
 from sdgraph_nodes.step_preview import StepReport
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
             schedule = model.schedule
             plain = ClassifierFreeGuidance(model, self.positive, negative)
             guider = TiledGuider(plain, grid, report.part)
-            seeds = item_seeds(self.seed, latents.batch)
+            seeds = item_seeds(latents, self.seed)
             start = start_from_latents((leg,), schedule, latents.samples.to(ctx.device), seeds)
             state = run_stage(leg, start, guider, schedule, report.step, model.begin_step)
         return Latents(state.latents().cpu(), latents.space)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -47,6 +47,7 @@ def run_stage(
     schedule: NoiseSchedule,
     on_step: Callable[[StepInfo], None] | None = None,
     before_step: Callable[[int, float], None] | None = None,
+    put_back: bool = True,
 ) -> SamplerState:
     """The state after the steps of `leg`.
 
@@ -54,7 +55,8 @@ def run_stage(
     only where the stage before had another schedule. The history of a multistep solver is carried from leg to leg, and
     dropped where the next leg has another solver. `on_step` is called after every step and may raise to cancel;
     `before_step` gets the 0-based index of each step in the leg and its noise level before the step looks at anything.
-    Pictures that were finished early, in this leg or before, stay as they are and cost nothing more.
+    Pictures that were finished early, in this leg or before, stay as they are and cost nothing more. What the state
+    keeps is put back after every step, unless `put_back` is off, for a model that sees by itself what is kept.
     Raises SamplingError `nothing-to-denoise` when the latents are free of noise already.
     """
     schedule = schedule.for_latents(*state.x.shape[-2:])
@@ -67,7 +69,7 @@ def run_stage(
             "This stage needs latents with noise, and these are finished.",
             hint="Start from noise, or add noise to the latents first.",
         )
-    run = _LegRun(leg, state, guider, schedule, solver)
+    run = _LegRun(leg, state, guider, schedule, solver, put_back)
     for step in run.steps:
         if before_step is not None:
             before_step(step.index, step.span.sigma)
@@ -89,7 +91,15 @@ def _left_out(leg: Leg, state: SamplerState, guider: Guider, schedule: NoiseSche
 class _LegRun:
     """A leg on its way: the pictures that still run, and what has come of the others."""
 
-    def __init__(self, leg: Leg, state: SamplerState, guider: Guider, schedule: NoiseSchedule, solver: Solver) -> None:
+    def __init__(
+        self,
+        leg: Leg,
+        state: SamplerState,
+        guider: Guider,
+        schedule: NoiseSchedule,
+        solver: Solver,
+        put_back: bool = True,
+    ) -> None:
         self.steps = leg_steps(leg, state.sigma, schedule)
         self._leg, self._before, self._guider, self._solver = leg, state, guider, solver
         self._noises = NoiseStream(state.seeds, state.x.shape[1:], state.draws if solver.stochastic else 0)
@@ -99,6 +109,7 @@ class _LegRun:
         self._x = self._denoised = state.x
         self._stopped: tuple[Stop, ...] = ()
         self._sigma, self._nfe, self._taken = state.sigma, state.nfe, 0
+        self._schedule, self._kept = schedule, state.kept if put_back else None
 
     def take(self, step: LegStep) -> Tensor:
         """Take a step; the denoised latents [B, C, h, w] that it has come to."""
@@ -106,6 +117,7 @@ class _LegRun:
         answer = _Answer(active.guider, step, active.memory)
         start = answer.renoised(active.x) if self._leg.guider.kind == "cfg_pp" else active.x
         x, history = self._solver.step(answer, start, step.span, active.history, self._noise)
+        x = self._put_back(x, step.span.sigma_next, active.items)
         self._active = replace(active, x=x, history=history, memory=answer.memory)
         self._x = scatter(self._x, active.items, x)
         self._denoised = scatter(self._denoised, active.items, answer.denoised)
@@ -123,7 +135,7 @@ class _LegRun:
         done = settled(settling, rule, steps_done) if step.span.sigma_next > 0 else []
         if done:
             items = [active.items[position] for position in done]
-            self._x = scatter(self._x, items, self._denoised[items])
+            self._x = scatter(self._x, items, self._put_back(self._denoised[items], 0.0, items))
             saved = evaluations(self.steps[self._taken :], self._solver, active.history, self._guider)
             step_count = self._before.step + self._taken
             self._stopped += tuple(Stop(item, step_count, self._nfe, saved) for item in items)
@@ -152,6 +164,9 @@ class _LegRun:
         before = self._before.stopped
         spared = evaluations(self.steps, self._solver, self._history, self._guider) if before else 0
         return (*(replace(stop, saved=stop.saved + spared) for stop in before), *self._stopped)
+
+    def _put_back(self, x: Tensor, sigma: float, items: Sequence[int]) -> Tensor:
+        return x if self._kept is None else self._kept.over(x, sigma, self._schedule, items)
 
     def _noise(self) -> Tensor:
         """The next noise of the pictures that still run; every seed is drawn from, so that none depends on others."""

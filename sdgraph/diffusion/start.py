@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from sdgraph.diffusion.inpaint import Kept
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
 from sdgraph.diffusion.noise import NoiseStream, slerp
 from sdgraph.diffusion.schedule import NoiseSchedule
@@ -72,6 +73,25 @@ def start_from_latents(
     sigma = start_sigma(legs[0], schedule)
     noise = _initial_noise(seeds, latents.shape[1:], variation).to(latents.device)
     return SamplerState(schedule.alpha(sigma) * clean + sigma * noise, sigma, tuple(seeds), path=schedule.path)
+
+
+def keep(
+    state: SamplerState,
+    schedule: NoiseSchedule,
+    latents: Tensor,
+    mask: Tensor,
+    variation: Variation | None = None,
+    differential: bool = False,
+    visible: Tensor | None = None,
+) -> SamplerState:
+    """A start that keeps `latents` [B, C, h, w] where `mask` [1 or B, 1, h, w] is 0; see `Kept` for the rest.
+
+    `variation` is that of the start, whose noise the kept part has too.
+    """
+    schedule = schedule.for_latents(*latents.shape[-2:])
+    noise = _initial_noise(state.seeds, latents.shape[1:], variation).to(latents.device)
+    timestep = float(schedule.timestep_of(torch.tensor([state.sigma]))[0])
+    return replace(state, kept=Kept(latents.float(), noise, mask, timestep, differential, visible))
 
 
 def start_sigma(leg: Leg, schedule: NoiseSchedule) -> float:

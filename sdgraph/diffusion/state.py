@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+from sdgraph.diffusion.inpaint import Kept
 from sdgraph.diffusion.noise_path import NoisePath
 from sdgraph.diffusion.settling import Settling, Stop
 from sdgraph.diffusion.solvers.contract import SolverState
 from sdgraph.diffusion.stages import SolverName
 from sdgraph.errors import SamplingError
+
+_KEPT = "kept_"
+"""Before the names of the tensors of `Kept`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,8 @@ class SamplerState:
     """How still the pictures are; None before a step with an early stop."""
     stopped: tuple[Stop, ...] = ()
     """The pictures that were finished early; in x they are free of noise whatever `sigma` is."""
+    kept: Kept | None = None
+    """What of the pictures is not to be drawn; None: everything is drawn."""
 
     @property
     def running(self) -> tuple[int, ...]:
@@ -66,10 +72,14 @@ class SamplerState:
         tensors = {"x": self.x} | {f"output_{i}": output for i, output in enumerate(self.history.outputs)}
         if self.history.sample is not None:
             tensors["sample"] = self.history.sample
+        if self.history.noise is not None:
+            tensors["noise"] = self.history.noise
         if self.memory is not None:
             tensors["memory"] = self.memory
         if self.settling is not None:
             tensors["settling"] = self.settling.last
+        if self.kept is not None:
+            tensors |= {_KEPT + name: part for name, part in self.kept.tensors().items()}
         meta = _Meta(
             sigma=self.sigma,
             seeds=self.seeds,
@@ -82,6 +92,7 @@ class SamplerState:
             path=self.path,
             quiet=() if self.settling is None else self.settling.quiet,
             stopped=self.stopped,
+            kept=self.kept and (self.kept.timestep_start, self.kept.differential),
         )
         return meta.model_dump(mode="json"), tensors
 
@@ -91,15 +102,17 @@ class SamplerState:
         try:
             known = _Meta.model_validate(dict(meta))
             outputs = tuple(tensors[f"output_{i}"] for i in range(len(known.history_sigmas)))
-            x = tensors["x"]
+            x, kept = tensors["x"], _kept(known, tensors)
         except (ValidationError, KeyError) as error:
             raise SamplingError(
                 "sampler-state", f"A stored sampler state is incomplete: {error}.", hint="Run the stage again."
             ) from error
-        history = SolverState(outputs, known.history_sigmas, tensors.get("sample"), known.history_order)
+        history = SolverState(
+            outputs, known.history_sigmas, tensors.get("sample"), known.history_order, tensors.get("noise")
+        )
         counts = (known.draws, known.step, known.nfe)
         settling = Settling(tensors["settling"], known.quiet) if "settling" in tensors else None
-        watched = (tensors.get("memory"), settling, known.stopped)
+        watched = (tensors.get("memory"), settling, known.stopped, kept)
         return cls(x, known.sigma, known.seeds, *counts, known.solver, history, known.path, *watched)
 
 
@@ -117,3 +130,13 @@ class _Meta(BaseModel):
     path: NoisePath = "exploding"
     quiet: tuple[int, ...] = ()
     stopped: tuple[Stop, ...] = ()
+    kept: tuple[float, bool] | None = None
+    """Where sampling began, and whether the mask is differential."""
+
+
+def _kept(meta: _Meta, tensors: Mapping[str, Tensor]) -> Kept | None:
+    if meta.kept is None:
+        return None
+    parts = {name.removeprefix(_KEPT): part for name, part in tensors.items() if name.startswith(_KEPT)}
+    start, differential = meta.kept
+    return Kept(parts["latents"], parts["noise"], parts["mask"], start, differential, visible=parts.get("visible"))

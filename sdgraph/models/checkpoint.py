@@ -10,8 +10,9 @@ from typing import Any, Literal
 from sdgraph.errors import ModelError
 from sdgraph.models.families import PIPELINES, SPACES, Family, TowerKind, family_of, part_class
 from sdgraph.models.fingerprint import combine
-from sdgraph.models.layout import FolderLayout, Layout, number, part_config
-from sdgraph.models.source import resolve
+from sdgraph.models.layout import FolderLayout, Layout, number
+from sdgraph.models.single_file import FileLayout, open_file
+from sdgraph.models.source import locate, resolve
 from sdgraph.models.weights import damaged, read_config
 from sdgraph.payloads.handles import (
     ControlNetHandle,
@@ -54,16 +55,18 @@ def read_checkpoint(
     prediction: Prediction = "checkpoint",
     allow_pickle: bool = False,
 ) -> Checkpoint:
-    """The handles of a checkpoint: a diffusers folder.
+    """The handles of a checkpoint: a diffusers folder, or a single file of weights.
 
+    `config` is the reference of a folder that describes a single file; without it that is the folder of the same name
+    beside the file, or what ships with the package. A part that the file lacks has a handle that says so (`missing`).
     An autoencoder whose configuration asks for full precision (`force_upcast`) stays float32 whatever the `dtype`.
     `prediction` other than "checkpoint" says what the denoiser predicts, where its configuration is wrong. Raises
     ModelError (see `resolve`), [model-damaged], [model-kind-unsupported].
     """
-    layout = FolderLayout(resolve(source), allow_pickle)
-    family = _family(layout, source)
+    layout = open_layout(source, config, allow_pickle)
+    family = layout.family if isinstance(layout, FileLayout) else _family(layout, source)
     common: dict[str, Any] = {"source": source, "family": family.name, "config": config, "allow_pickle": allow_pickle}
-    vae = part_config(layout, "vae")
+    vae = layout.config("vae")
     space = latent_space(layout.configs / "vae", vae, family.space)
     scheduler = layout.scheduler()
     if prediction != "checkpoint":
@@ -77,6 +80,7 @@ def read_checkpoint(
         VaeHandle(
             component="vae",
             fingerprint=layout.fingerprint("vae"),
+            missing=layout.lacks("vae"),
             space=space,
             dtype="float32" if vae.get("force_upcast", True) else dtype,
             **common,
@@ -84,18 +88,27 @@ def read_checkpoint(
     )
 
 
+def open_layout(source: str, config: str = "", allow_pickle: bool = False) -> Layout:
+    """Where the parts of a checkpoint are, be it a folder or a file. Raises ModelError."""
+    place = locate(source)
+    if place.is_file():
+        return open_file(source, place, config, allow_pickle)
+    return FolderLayout(place, allow_pickle)
+
+
 def _denoiser(
     layout: Layout, family: Family, space: LatentSpace, common: dict[str, Any], scheduler: dict[str, Any]
 ) -> DenoiserHandle:
     part = family.denoiser
-    folder, config = layout.configs / part, part_config(layout, part)
+    folder, config = layout.configs / part, layout.config(part)
     channels = space.channels * (_FLUX_PATCH if family.name == "flux" else 1)
-    if config.get("in_channels") != channels:
+    inpainting = family.denoiser == "unet" and config.get("in_channels") == 2 * channels + 1
+    if config.get("in_channels") != channels and not inpainting:
         raise ModelError(
             "model-kind-unsupported",
             f"The denoiser of `{common['source']}` takes {config.get('in_channels')} channels, its autoencoder makes "
-            f"{channels}; expected a text-to-image model.",
-            "Inpainting and other special checkpoints are not supported.",
+            f"{channels}; expected a text-to-image or an inpainting model.",
+            "Checkpoints that take other pictures as input are not supported.",
         )
     width = "cross_attention_dim" if part == "unet" else "joint_attention_dim"
     sample = _FLUX_SAMPLE if family.name == "flux" else number(folder, config, "sample_size")
@@ -107,6 +120,7 @@ def _denoiser(
         conditioning_width=number(folder, config, width),
         pooled_width=_pooled_width(folder, config, family),
         distilled_guidance=bool(config.get("guidance_embeds", False)),
+        inpainting=inpainting,
         sample_px=sample * space.downscale,
         preview=_preview(layout, common, space),
         **common,
@@ -135,6 +149,7 @@ def _text_encoder(layout: Layout, family: Family, common: dict[str, Any]) -> Tex
     return TextEncoderHandle(
         component=first.component,
         fingerprint=layout.fingerprint(first.component, *more),
+        missing=layout.lacks(first.component, *more),
         conditioning_width=_joined_width(layout, family, towers),
         pooled_width=sum(tower.pooled_width for tower in towers),
         towers=towers,
@@ -143,8 +158,9 @@ def _text_encoder(layout: Layout, family: Family, common: dict[str, Any]) -> Tex
 
 
 def _tower(layout: Layout, kind: TowerKind) -> TextTower:
-    folder, config = layout.configs / kind.component, part_config(layout, kind.component)
-    read_config(layout.configs / kind.tokenizer / "tokenizer_config.json")
+    folder, config = layout.configs / kind.component, layout.config(kind.component)
+    if not isinstance(layout, FileLayout):
+        read_config(layout.configs / kind.tokenizer / "tokenizer_config.json")
     t5 = kind.kind == "t5"
     width = number(folder, config, "d_model" if t5 else "hidden_size")
     pooled = number(folder, config, "projection_dim") if kind.projected else width
@@ -164,7 +180,7 @@ def _tower(layout: Layout, kind: TowerKind) -> TextTower:
 def _joined_width(layout: Layout, family: Family, towers: tuple[TextTower, ...]) -> int:
     """Length of the joined vectors; with a transformer, that of its T5, which may be absent."""
     if family.denoiser == "transformer":
-        config = part_config(layout, "transformer")
+        config = layout.config("transformer")
         return number(layout.configs / "transformer", config, "joint_attention_dim")
     return sum(tower.width for tower in towers)
 
@@ -216,7 +232,7 @@ def _family(layout: Layout, source: str) -> Family:
             f"`{source}` is a model for {pipeline}, expected one for {', '.join(PIPELINES)}.",
             "Use a Stable Diffusion, SDXL or FLUX.1 model, for example `builtin:shapes`.",
         )
-    unet = part_config(layout, "unet") if pipeline.startswith("StableDiffusion") and layout.has("unet") else {}
+    unet = layout.config("unet") if pipeline.startswith("StableDiffusion") and layout.has("unet") else {}
     family = family_of(index, unet)
     assert family is not None
     expected = {family.denoiser: family.denoiser_class, "vae": "AutoencoderKL"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from sdgraph.errors import ModelError, SamplingError
+from sdgraph.models.view import EVERYTHING, View
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,8 @@ class UNetCall:
     """Added conditions of families that have them (SDXL: `text_embeds`, `time_ids`), else empty."""
     negative: tuple[bool, ...] = ()
     """Of each conditioning, whether it is what to stay away from; empty: none is."""
+    view: View = EVERYTHING
+    """Which pictures of the batch, and which part of them, x is."""
 
     def is_negative(self, item: int) -> bool:
         """Whether an item, 0 to k*B - 1, is under a negative conditioning."""
@@ -55,13 +58,14 @@ def for_items(pictures: Tensor, call: UNetCall, downscale: int, what: str = "con
 
     Raises SamplingError [control-size] unless they have `downscale` times the latents' size, [control-batch].
     """
-    expected = [side * downscale for side in call.x.shape[2:]]
+    expected = [side * downscale for side in call.view.whole(call.x)]
     if list(pictures.shape[-2:]) != expected:
         raise SamplingError(
             "control-size",
             f"The {what} is {_size(pictures.shape[-2:])} pixels, expected {_size(expected)}.",
             "Resize it to the size of the result.",
         )
+    pictures = call.view.of(pictures, downscale)
     if pictures.shape[0] not in (1, call.batch):
         raise SamplingError(
             "control-batch",

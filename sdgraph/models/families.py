@@ -95,8 +95,10 @@ FAMILIES: Mapping[str, Family] = {
 PIPELINES: Mapping[str, tuple[FamilyName, ...]] = {
     "StableDiffusionPipeline": ("sd1", "sd2"),
     "StableDiffusionImg2ImgPipeline": ("sd1", "sd2"),
+    "StableDiffusionInpaintPipeline": ("sd1", "sd2"),
     "StableDiffusionXLPipeline": ("sdxl", "sdxl_refiner"),
     "StableDiffusionXLImg2ImgPipeline": ("sdxl", "sdxl_refiner"),
+    "StableDiffusionXLInpaintPipeline": ("sdxl", "sdxl_refiner"),
     "StableDiffusion3Pipeline": ("sd3",),
     "StableDiffusion3Img2ImgPipeline": ("sd3",),
     "FluxPipeline": ("flux",),

@@ -11,6 +11,7 @@ from sdgraph.models.conditions import join_conditionings, join_facts, join_poole
 from sdgraph.models.control import ROUNDING_TIMESTEPS, OpenControl, acting_branches, open_control
 from sdgraph.models.control_call import UNetCall
 from sdgraph.models.families import FAMILIES
+from sdgraph.models.inpainting import require_picture, with_picture
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.transformer_network import (
     FluxNetwork,
@@ -19,6 +20,7 @@ from sdgraph.models.transformer_network import (
     refuse_control,
     require_channels,
 )
+from sdgraph.models.view import EVERYTHING
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
@@ -34,14 +36,22 @@ class UNetNetwork:
     """Predicts under several conditionings in one forward; see `sdgraph.diffusion.denoiser.Network`."""
 
     def __init__(
-        self, unet: Any, handle: DenoiserHandle, schedule: NoiseSchedule, control: OpenControl | None = None
+        self,
+        unet: Any,
+        handle: DenoiserHandle,
+        schedule: NoiseSchedule,
+        control: OpenControl | None = None,
+        channels: Tensor | None = None,
     ) -> None:
+        self.view = EVERYTHING
+        """Which pictures of the batch, and which part of them, the latents are that come in."""
         self.schedule = schedule
         self.forwards = 0
         """Forwards of the UNet so far."""
         self.module = unet
         self._handle = handle
         self._control = control or OpenControl()
+        self._channels = require_picture(handle, channels)
 
     @property
     def control_forwards(self) -> int:
@@ -63,7 +73,8 @@ class UNetNetwork:
             with self._control.acting(call) as more:
                 self.forwards += 1
                 added = dict(call.added) or None
-                prediction = self.module(call.x, call.timestep, added_cond_kwargs=added, **more, return_dict=False)[0]
+                seen = with_picture(call, self._channels)
+                prediction = self.module(seen, call.timestep, added_cond_kwargs=added, **more, return_dict=False)[0]
         return prediction.to(x.device, x.dtype)
 
     def perturbed(self, perturbation: Perturbation) -> AbstractContextManager[None]:
@@ -78,7 +89,7 @@ class UNetNetwork:
         added = {name: tensor.to(**place) for name, tensor in self._added(x, conditionings, batch).items()}
         negative = tuple(conditioning.entries[0].negative for conditioning in conditionings)
         timestep = timestep.to(place["device"])
-        return UNetCall(x.to(**place), timestep, embedding, batch, progress, added, negative)
+        return UNetCall(x.to(**place), timestep, embedding, batch, progress, added, negative, self.view)
 
     def _added(self, x: Tensor, conditionings: tuple[Conditioning, ...], batch: int) -> dict[str, Tensor]:
         """What SDXL's UNet takes beside the embedding: the pooled prompt, and numbers about the picture."""
@@ -98,9 +109,16 @@ Network: TypeAlias = UNetNetwork | TransformerNetwork
 
 @contextmanager
 def open_network(
-    pool: ModelPool, handle: DenoiserHandle, control: Control | None = None, device: str = "cpu"
+    pool: ModelPool,
+    handle: DenoiserHandle,
+    control: Control | None = None,
+    device: str = "cpu",
+    channels: Tensor | None = None,
 ) -> Generator[Network]:
     """The network of a denoiser, its models leased until the `with` block ends.
+
+    `channels` [1 or B, 1 + C, h, w] are the mask and the visible part of the picture, for denoisers that were trained
+    for inpainting; others ignore them.
 
     Control of strength 0 is left out and not even loaded. Raises ModelError, [control-mismatch] for control of another
     kind of model.
@@ -120,4 +138,4 @@ def open_network(
         pool.lease(handle, device) as unet,
         open_control(pool, branches, handle, device, unet, tolerance) as opened,
     ):
-        yield UNetNetwork(unet, handle, schedule, opened)
+        yield UNetNetwork(unet, handle, schedule, opened, channels)

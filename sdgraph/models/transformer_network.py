@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.conditions import join_conditionings, join_guidance, join_pooled
+from sdgraph.models.view import EVERYTHING
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.handles import DenoiserHandle
 
@@ -26,6 +27,8 @@ class TransformerNetwork:
     """No control is known for these families."""
 
     def __init__(self, transformer: Any, handle: DenoiserHandle, schedule: NoiseSchedule) -> None:
+        self.view = EVERYTHING
+        """Which pictures of the batch, and which part of them, the latents are that come in."""
         self.schedule = schedule
         self.forwards = 0
         """Forwards of the transformer so far."""
@@ -132,7 +135,7 @@ def refuse_control(control: Control | None, handle: DenoiserHandle) -> None:
     if control and any(branch.strength for branch in control.branches):
         raise ModelError(
             "control-mismatch",
-            f"Control works on the UNets of Stable Diffusion and SDXL, and `{handle.source}` is a {handle.family} model.",
+            f"Control works on the UNets of Stable Diffusion and SDXL; `{handle.source}` is a {handle.family} model.",
             "Sample without control.",
         )
 

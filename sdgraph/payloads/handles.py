@@ -36,6 +36,8 @@ class ModelHandle:
     """For a single file: the reference of the folder that describes it; "": what ships with the package."""
     allow_pickle: bool = False
     """Whether a pickle may be read, by torch's restricted reader."""
+    missing: str = ""
+    """What is missing, in words, of a model that can't be loaded; "": nothing."""
     patches: tuple[Patch, ...] = ()
     """What is done to the weights while the model is leased, in this order."""
 
@@ -67,6 +69,8 @@ class DenoiserHandle(ModelHandle):
     """Length of the pooled vector that it also wants; 0: none."""
     distilled_guidance: bool = False
     """Whether it takes a guidance scale as an input, as FLUX.1 dev does."""
+    inpainting: bool = False
+    """Whether it was trained for inpainting: it takes a mask and the visible part of a picture as further channels."""
     sample_px: int
     """Side of the pictures that it was trained on."""
     preview: VaeHandle | None = None

@@ -99,8 +99,11 @@ def changed(latents: Latents, change: Callable[[Tensor], Tensor]) -> Latents:
 
 def item_seeds(latents: Latents, seed: int) -> tuple[int, ...]:
     """One seed per item: those that the latents bring, or `seed` and each item's number."""
-    if latents.seeds is not None:
-        return latents.seeds
+    return variation_seeds(latents, seed) if latents.seeds is None else latents.seeds
+
+
+def variation_seeds(latents: Latents, seed: int) -> tuple[int, ...]:
+    """`seed` and each item's number, whatever seeds the latents bring."""
     return tuple(seed + number for number in latents.numbers or range(latents.batch))
 
 

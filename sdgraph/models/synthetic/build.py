@@ -41,7 +41,7 @@ def build(recipe: Recipe, root: Path) -> None:
             model = _text_model(config, vocabularies[part.replace("text_encoder", "tokenizer")], recipe)
         else:
             model = _new(_class(config["_class_name"]), config, recipe)
-        if part == "unet" and recipe.tiny and recipe.base != "sdxl_refiner":
+        if part == "unet" and recipe.tiny and recipe.base != "sdxl_refiner" and config["in_channels"] == 4:
             _save(_control(model), root / CONTROL, recipe)
         _save(model, root / part, recipe)
         del model

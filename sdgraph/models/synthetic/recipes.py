@@ -96,6 +96,10 @@ _FLUX_PARTS = {"transformer": _FLUX, "vae": _VAE, "text_encoder": _clip(_CLIP_L)
 
 RECIPES: Mapping[str, Recipe] = {
     "sd15-tiny": Recipe("sd1", {"unet": _unet(_CLIP_L, **_CROSS_FIRST), "vae": _VAE, "text_encoder": _clip(_CLIP_L)}),
+    "sd15_inpaint-tiny": Recipe(
+        "sd1",
+        {"unet": _unet(_CLIP_L, in_channels=9, **_CROSS_FIRST), "vae": _VAE, "text_encoder": _clip(_CLIP_L)},
+    ),
     "sd21-tiny": Recipe(
         "sd2",
         {
@@ -148,6 +152,7 @@ RECIPES: Mapping[str, Recipe] = {
     "flux-tiny": Recipe("flux", _FLUX_PARTS),
     "flux_schnell-tiny": Recipe("flux_schnell", _FLUX_PARTS),
     "sd15": Recipe("sd1", tiny=False),
+    "sd15_inpaint": Recipe("sd1", {"unet": {"in_channels": 9}}, tiny=False),
     "sd21": Recipe("sd2", tiny=False),
     "sdxl": Recipe("sdxl", tiny=False),
     "sdxl_refiner": Recipe("sdxl_refiner", tiny=False),
