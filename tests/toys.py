@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sdgraph.errors import RunCancelled
+from sdgraph.errors import Problem, RunCancelled
 
 S = TypeVar("S")
 
@@ -17,6 +17,8 @@ class RecordingContext:
     def __init__(self, *services: object, cancel_after: int | None = None) -> None:
         self.reports: list[tuple[int, int]] = []
         self.previews: list[Any] = []
+        self.notes: list[str] = []
+        self.warnings: list[Problem] = []
         self._services = {type(service): service for service in services}
         self._cancel_after = cancel_after
 
@@ -24,12 +26,17 @@ class RecordingContext:
         found: Any = self._services[kind]
         return found
 
+    def warn(self, problem: Problem) -> None:
+        self.warnings.append(problem)
+
     def check_cancelled(self) -> None:
         if self._cancel_after is not None and len(self.reports) >= self._cancel_after:
             raise RunCancelled
 
-    def progress(self, done: int, total: int, *, preview: Any = None) -> None:
+    def progress(self, done: int, total: int, *, preview: Any = None, note: str | None = None) -> None:
         self.reports.append((done, total))
+        if note is not None:
+            self.notes.append(note)
         if preview is not None:
             self.previews.append(preview)
         self.check_cancelled()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdgraph.diffusion.sampling import StepInfo
+    from sdgraph.diffusion.state import SamplerState
     from sdgraph.payloads.image import Image
 
 PREVIEWS = 5
@@ -41,6 +42,14 @@ class StepReport:
         due = self._done % max(self._steps // PREVIEWS, 1) == 0 and self._done < self._steps
         preview = self._preview(info.denoised) if due else None
         self._ctx.progress(self._done * self._parts, self._steps * self._parts, preview=preview)
+
+    def end(self, state: SamplerState) -> None:
+        """Report what finishing pictures early has saved, if any was."""
+        if state.stopped:
+            saved = sum(stop.saved for stop in state.stopped)
+            count = len(state.x)
+            note = f"{len(state.stopped)} of {count} finished early, which saves {saved} network evaluations so far"
+            self._ctx.progress(self._steps * self._parts, self._steps * self._parts, note=note)
 
     def _preview(self, denoised: Tensor) -> Image | None:
         from sdgraph.models.pool import ModelPool

@@ -47,6 +47,8 @@ def line_of(event: RunEvent, plan: Plan) -> str | None:
             return f"hit   {event.node}  ({_reason(event, plan)})"
         case "node_finished":
             return f"ran   {event.node}  {event.data['elapsed_s']:.2f} s  ({_reason(event, plan)})"
+        case "node_progress" if "note" in event.data:
+            return f"note  {event.node}  {event.data['note']}"
         case "node_failed" | "warning":
             problem = Problem(**event.data["problem"])
             return f"{problem.severity}: {problem}"

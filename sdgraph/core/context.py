@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
+from sdgraph.errors import Problem
+
 S = TypeVar("S")
 
 
@@ -22,10 +24,17 @@ class RunContext(Protocol):
         """
         ...
 
+    def warn(self, problem: Problem) -> None:
+        """Report something that the node can work with but people should know; the run's report lists it."""
+        ...
+
     def check_cancelled(self) -> None:
         """Raise RunCancelled if the run was cancelled. Call it in every loop that takes longer than a moment."""
         ...
 
-    def progress(self, done: int, total: int, *, preview: Any = None) -> None:
-        """Report that `done` of `total` parts are finished, with an optional preview payload; checks cancellation."""
+    def progress(self, done: int, total: int, *, preview: Any = None, note: str | None = None) -> None:
+        """Report that `done` of `total` parts are finished; checks cancellation.
+
+        `preview` is a payload to look at meanwhile, `note` one sentence that is worth a line of its own.
+        """
         ...

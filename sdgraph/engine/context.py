@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sdgraph.engine.events import EventStream
-from sdgraph.errors import RegistryError, RunCancelled
+from sdgraph.errors import Problem, RegistryError, RunCancelled
 
 S = TypeVar("S")
 
@@ -67,10 +68,14 @@ class NodeContext:
     def service(self, kind: type[S]) -> S:
         return self._services.get(kind)
 
+    def warn(self, problem: Problem) -> None:
+        self._events.warn(replace(problem, node=problem.node or self._node, severity="warning"))
+
     def check_cancelled(self) -> None:
         if self._cancel.cancelled:
             raise RunCancelled
 
-    def progress(self, done: int, total: int, *, preview: Any = None) -> None:
+    def progress(self, done: int, total: int, *, preview: Any = None, note: str | None = None) -> None:
         self.check_cancelled()
-        self._events.emit("node_progress", self._node, done=done, total=total, preview=preview)
+        said = {} if note is None else {"note": note}
+        self._events.emit("node_progress", self._node, done=done, total=total, preview=preview, **said)
