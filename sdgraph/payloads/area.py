@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 AreaUnit = Literal["fraction", "px"]
 
+GRID = 2
+"""Latent pixels that the sides of an area are rounded to: transformers look at patches of this size."""
+
 
 class Box(NamedTuple):
     """A rectangle of latents, in latent pixels."""
@@ -48,12 +51,12 @@ class Area:
             )
 
     def box(self, height: int, width: int, downscale: int) -> Box:
-        """The area in latents [.., height, width] of 1/`downscale`, rounded, cut to them and at least one pixel large.
+        """The area in latents [.., height, width] of 1/`downscale`, cut to them.
 
-        Raises SamplingError [conditioning-area] for an area that lies outside.
+        Its sides are rounded to multiples of `GRID`, of which it has one at least. Raises SamplingError [conditioning-area] for an area that lies outside.
         """
         across, down = (width, height) if self.unit == "fraction" else (1 / downscale, 1 / downscale)
-        left, top = round(self.left * across), round(self.top * down)
+        left, top = _rounded(self.left * across), _rounded(self.top * down)
         if left >= width or top >= height:
             raise SamplingError(
                 "conditioning-area",
@@ -64,9 +67,13 @@ class Area:
         return Box(
             top,
             left,
-            max(min(round(self.height * down), height - top), 1),
-            max(min(round(self.width * across), width - left), 1),
+            min(max(_rounded(self.height * down), GRID), height - top),
+            min(max(_rounded(self.width * across), GRID), width - left),
         )
+
+
+def _rounded(length: float) -> int:
+    return round(length / GRID) * GRID
 
 
 def fitted_mask(mask: Mask, height: int, width: int) -> Tensor:
