@@ -20,8 +20,16 @@ class Layout(Protocol):
         """The folder of configurations, in the diffusers layout."""
         ...
 
+    def config(self, part: str) -> dict[str, Any]:
+        """The configuration of a part. Raises ModelError [model-missing], [model-damaged]."""
+        ...
+
     def has(self, part: str) -> bool:
         """Whether the checkpoint has weights for a part, for example "vae"."""
+        ...
+
+    def lacks(self, component: str, *more: str) -> str:
+        """What is missing of a component and further parts, in words; "" when all is there."""
         ...
 
     def fingerprint(self, component: str, *more: str) -> str:
@@ -39,6 +47,15 @@ class FolderLayout:
 
     configs: Path
     allow_pickle: bool = False
+
+    def config(self, part: str) -> dict[str, Any]:
+        """The configuration of a part."""
+        return read_config(self.configs / part / "config.json")
+
+    def lacks(self, component: str, *more: str) -> str:
+        """Nothing: what a folder lacks is an error when it is read."""
+        del component, more
+        return ""
 
     def has(self, part: str) -> bool:
         """Whether `model_index.json` names the part."""
@@ -61,11 +78,6 @@ class FolderLayout:
     def scheduler(self) -> dict[str, Any]:
         """The scheduler's configuration."""
         return read_config(self.configs / "scheduler" / "scheduler_config.json")
-
-
-def part_config(layout: Layout, part: str) -> dict[str, Any]:
-    """The configuration of a part. Raises ModelError [model-missing], [model-damaged]."""
-    return read_config(layout.configs / part / "config.json")
 
 
 def number(folder: Path, config: Mapping[str, Any], name: str) -> int:

@@ -1,4 +1,4 @@
-"""From a handle to a module with weights: one component at a time, safetensors only, never the network."""
+"""From a handle to a module with weights: one component at a time, never over the network."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
-from sdgraph.models.checkpoint import component_folder
+from sdgraph.models.checkpoint import open_layout
 from sdgraph.models.ip_adapter import load_ip_adapter
+from sdgraph.models.layout import Layout
+from sdgraph.models.single_file import FileLayout
 from sdgraph.models.towers import LoadedTower, TextModel
+from sdgraph.models.vae_source import vae_layout
 from sdgraph.models.weights import check_whole, damaged, weights_files
 from sdgraph.payloads.handles import (
     ControlNetHandle,
@@ -29,8 +32,14 @@ if TYPE_CHECKING:
 def load_model(handle: ModelHandle, device: str = "cpu") -> nn.Module | TextModel:
     """The model of a handle, in eval mode, without gradients, in the handle's dtype.
 
-    Raises ModelError [model-missing], [model-damaged], [model-kind-unsupported].
+    Raises ModelError [model-missing], [model-part-missing], [model-damaged], [model-kind-unsupported].
     """
+    if handle.missing:
+        raise ModelError(
+            "model-part-missing",
+            f"{handle.missing}.",
+            "Take this part from another loader: `sd.load_vae`, `sd.load_text_encoder`, or name a folder in `config`.",
+        )
     match handle:
         case TextEncoderHandle():
             return TextModel(handle, tuple(_load_tower(handle, spec, device) for spec in handle.towers))
@@ -84,7 +93,7 @@ def _load_tower(handle: TextEncoderHandle, spec: TextTower, device: str) -> Load
         T5EncoderModel if spec.kind == "t5" else CLIPTextModelWithProjection if spec.projected else CLIPTextModel
     )
     encoder = _load(kind, handle, spec.component, device)
-    tokenizer = _load_tokenizer(component_folder(handle.source, spec.tokenizer), spec)
+    tokenizer = _load_tokenizer(_tokenizer_folder(handle, spec), handle, spec)
     return LoadedTower(spec, tokenizer, encoder)
 
 
@@ -94,7 +103,14 @@ def _load(kind: Any, handle: ModelHandle, component: str, device: str) -> nn.Mod
 
     from sdgraph.models.quiet import quiet
 
-    folder = component_folder(handle.source, component)
+    layout = part_layout(handle)
+    if isinstance(layout, FileLayout):
+        from sdgraph.models.single_file_weights import load_part
+
+        with quiet():
+            model = load_part(kind, layout, component, getattr(torch, handle.dtype), handle.allow_pickle)
+        return model.to(device).eval().requires_grad_(False)
+    folder = layout.configs / component
     files, variant = weights_files(folder, handle.allow_pickle)
     for path in files:
         if path.suffix == ".safetensors":
@@ -120,11 +136,29 @@ def _load(kind: Any, handle: ModelHandle, component: str, device: str) -> nn.Mod
     return model.to(device).eval().requires_grad_(False)
 
 
-def _load_tokenizer(folder: Path, spec: TextTower) -> Any:
+def part_layout(handle: ModelHandle) -> Layout:
+    """Where the model of a handle is."""
+    if isinstance(handle, VaeHandle):
+        return vae_layout(handle)
+    return open_layout(handle.source, handle.config, handle.allow_pickle)
+
+
+def _tokenizer_folder(handle: TextEncoderHandle, spec: TextTower) -> Path | None:
+    """The folder of a tower's tokenizer; None: the one that ships with the package."""
+    layout = part_layout(handle)
+    if isinstance(layout, FileLayout):
+        return layout.tokenizer_folder(spec.tokenizer)
+    return layout.configs / spec.tokenizer
+
+
+def _load_tokenizer(folder: Path | None, handle: TextEncoderHandle, spec: TextTower) -> Any:
     from transformers import CLIPTokenizer, T5Tokenizer
 
+    from sdgraph.models.clip_vocabulary import END, PAD_G, clip_tokenizer
     from sdgraph.models.quiet import quiet
 
+    if folder is None:
+        return clip_tokenizer(PAD_G if handle.family == "sd2" or spec.tokenizer == "tokenizer_2" else END)
     try:
         with quiet():
             kind: Any = T5Tokenizer if spec.kind == "t5" else CLIPTokenizer

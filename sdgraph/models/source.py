@@ -3,9 +3,9 @@
     builtin:shapes[/part]              ships with the package
     synthetic:sd15-tiny[/part]         a real architecture with seeded random weights, made at first use
     hf:org/name[@revision][/part]      the Hugging Face hub, through its cache
-    anything else                      a diffusers folder
+    anything else                      a diffusers folder, or a single file of weights
 
-`part` is a folder inside, for example `builtin:shapes/controlnet_canny`.
+`part` is a folder or a file inside, for example `builtin:shapes/controlnet_canny`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ SourceKind = Literal["builtin", "synthetic", "hf", "path"]
 
 _ASSETS = Path(__file__).parent.parent / "assets"
 _HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<part>.+))?")
-_HUB_FILES = ["model_index.json", "*.json", "*.txt", "*.safetensors"]
+_HUB_FILES = [
+    *("*.json", "*.txt", "*.model", "*/*.safetensors"),
+    # At the top only a part that is a repository of its own; checkpoints in one file lie there too.
+    *("diffusion_pytorch_model*.safetensors", "model*.safetensors"),
+]
+_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 _HUB_NOT = ["safety_checker/*", "feature_extractor/*", "*.fp16.safetensors", "*.non_ema.safetensors", "*.bin"]
 
 
@@ -63,6 +68,18 @@ def resolve(text: str) -> Path:
     [model-missing] nothing there; [model-kind-unsupported] a file, or an unknown synthetic model; [model-offline] a hub
     model that is not in the cache and can't be downloaded.
     """
+    folder = locate(text)
+    if folder.is_file():
+        raise ModelError(
+            "model-kind-unsupported",
+            f"`{text}` is a single file, expected a folder in the diffusers layout.",
+            "Give the folder.",
+        )
+    return folder
+
+
+def locate(text: str) -> Path:
+    """The local folder or file that a reference means. Raises ModelError as `resolve` does, and takes files too."""
     source = parse_source(text)
     match source.kind:
         case "builtin":
@@ -79,16 +96,10 @@ def resolve(text: str) -> Path:
                 Path(source.name).expanduser(),
                 "Check the path; a relative one counts from where sdgraph runs.",
             )
-    folder = root / source.part
-    if folder.is_file():
-        raise ModelError(
-            "model-kind-unsupported",
-            f"`{text}` is a single file, expected a folder in the diffusers layout.",
-            "Convert the file with diffusers (`from_single_file`, then `save_pretrained`).",
-        )
-    if not folder.is_dir():
-        raise ModelError("model-missing", f"There is no model `{text}`: no folder {folder}.", hint)
-    return folder
+    place = root / source.part
+    if not place.exists():
+        raise ModelError("model-missing", f"There is no model `{text}`: no folder or file {place}.", hint)
+    return place
 
 
 def _builtin_names() -> list[str]:
@@ -99,19 +110,23 @@ def _hub_folder(source: ModelSource) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    one_file = Path(source.part).suffix in _FILES
+
     def snapshot(*, local: bool) -> Path:
         return Path(
             snapshot_download(
                 source.name,
                 revision=source.revision,
-                allow_patterns=_HUB_FILES,
-                ignore_patterns=_HUB_NOT,
+                allow_patterns=[source.part] if one_file else _HUB_FILES,
+                ignore_patterns=None if one_file else _HUB_NOT,
                 local_files_only=local,
             )
         )
 
     try:
-        return snapshot(local=True)
+        found = snapshot(local=True)
+        if not one_file or (found / source.part).is_file():
+            return found
     except LocalEntryNotFoundError:
         pass
     try:

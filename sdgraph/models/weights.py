@@ -1,7 +1,4 @@
-"""Weights files: which ones a component has, and whether they are whole.
-
-The safetensors format: 8 bytes of header length (little-endian), the header as JSON, then the tensors' bytes.
-"""
+"""Weights files: which ones a component has, and whether they are whole."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sdgraph.errors import ModelError
+from sdgraph.models.header import damaged, read_header
 
-_HEADER_LIMIT_BYTES = 100_000_000
 PICKLES = (".bin", ".pt", ".ckpt", ".pth")
 """Suffixes of files that are pickles."""
 
@@ -53,20 +50,8 @@ def _variant_of(path: Path) -> str:
 
 
 def check_whole(path: Path) -> None:
-    """Raises ModelError [model-damaged] unless the file's size is what its header says. Reads the header only."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size - 8, _HEADER_LIMIT_BYTES):
-            raise damaged(path, f"its header should be {length} bytes long, but the file has {size}")
-        try:
-            header = json.loads(file.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-            raise damaged(path, "its header can't be read") from error
-    expected = 8 + length + max(ends, default=0)
-    if size != expected:
-        raise damaged(path, f"it should have {expected} bytes, but has {size}")
+    """Raises ModelError [model-damaged] unless the file is what its header says. Reads the header only."""
+    read_header(path)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -82,8 +67,3 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise damaged(path, "it is no JSON object")
     return config
-
-
-def damaged(path: Path, what: str) -> ModelError:
-    """The error for a file that is there but broken."""
-    return ModelError("model-damaged", f"{path} is damaged: {what}.", "Copy or download it again.")

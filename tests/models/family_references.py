@@ -25,10 +25,10 @@ TINY = {
 @cache
 def pipeline(name: str) -> Any:
     """The diffusers pipeline of a tiny model, without progress bars."""
-    import diffusers
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
     with quiet():
-        found: Any = diffusers.DiffusionPipeline.from_pretrained(str(resolve(TINY[name])))
+        found: Any = DiffusionPipeline.from_pretrained(str(resolve(TINY[name])))
     found.set_progress_bar_config(disable=True)
     return found
 

@@ -6,7 +6,7 @@ import huggingface_hub.constants
 import pytest
 
 from sdgraph.errors import ModelError
-from sdgraph.models.source import ModelSource, parse_source, resolve
+from sdgraph.models.source import ModelSource, locate, parse_source, resolve
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,10 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert caught.value.code == "model-missing"
 
 
-def test_a_single_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_single_file_is_refused_where_a_folder_is_wanted(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"x")
+    assert locate(str(file)) == file
     with pytest.raises(ModelError, match="diffusers layout") as caught:
         resolve(str(file))
     assert caught.value.code == "model-kind-unsupported"

@@ -59,8 +59,7 @@ def reference(name: str, guidance: float, width_px: int = 64, height_px: int = 6
     noise = NoiseStream((SEED,), (space.channels, height_px // 8, width_px // 8)).draw()
     options: dict[str, Any] = {"guidance_scale": guidance}
     if name in ("sd1", "sd2", "sdxl"):
-        # The two older models' configurations name no spacing, so diffusers takes another one for each scheduler.
-        pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config, timestep_spacing="leading")
+        pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
     if name.startswith("flux"):
         noise = pipe._pack_latents(noise, 1, space.channels, height_px // 8, width_px // 8)
         options = {"true_cfg_scale": guidance, "guidance_scale": 3.5}
