@@ -16,6 +16,7 @@ EventType = Literal[
     "run_queued",
     "run_started",
     "node_cached",
+    "node_waiting",
     "node_started",
     "node_progress",
     "node_finished",
@@ -74,6 +75,11 @@ class EventStream:
                     listener(event)
                 except Exception as error:  # listeners are the caller's code
                     self._dismiss(listener, error)
+
+    def warn(self, problem: Problem) -> None:
+        """Keep a problem that ends nothing for the report, and tell of it."""
+        self.problems.append(problem)
+        self.emit("warning", problem.node, problem=problem.to_json())
 
     def _dismiss(self, listener: Listener, error: Exception) -> None:
         self._listeners.remove(listener)

@@ -1,17 +1,31 @@
-"""The model pool: which weights are in memory, who uses them, and what goes when room is needed."""
+"""The model pool: which weights are in memory, who uses them, and what goes when room is needed.
+
+Handles of one base share its weights, whatever patches they carry: a lease brings the model to the handle's patches,
+and to the base's exact bits where there are none (`sdgraph.models.patches.state`).
+"""
 
 from __future__ import annotations
 
 import itertools
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
 from sdgraph.models.load import load_model
+from sdgraph.models.patches.state import ModelState
 from sdgraph.models.towers import TextModel
-from sdgraph.payloads.handles import ControlNetHandle, DenoiserHandle, ModelHandle, TextEncoderHandle, VaeHandle
+from sdgraph.payloads.handles import (
+    ControlNetHandle,
+    DenoiserHandle,
+    ImageEncoderHandle,
+    IPAdapterHandle,
+    ModelHandle,
+    T2IAdapterHandle,
+    TextEncoderHandle,
+    VaeHandle,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -21,7 +35,8 @@ if TYPE_CHECKING:
     from diffusers.models.controlnets.controlnet import ControlNetModel
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-Key = tuple[str, str, str, str]
+Key = tuple[str, str, str, str, int]
+"""A handle's `pool_key`, the device, and the number of the copy."""
 
 
 @dataclass(eq=False)
@@ -30,7 +45,12 @@ class _Slot:
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     model: Any = None
+    state: ModelState | None = None
+    leases: int = 0
+    """How often the thread that holds `lock` has leased the model."""
+    weights_bytes: int = 0
     size_bytes: int = 0
+    """Of the weights and of what patches keep beside them."""
     users: int = 0
     """Threads that run the model or wait for it."""
     last_used: int = 0
@@ -40,8 +60,9 @@ class ModelPool:
     """Models in memory, shared by all runs of a process.
 
     A lease is exclusive: two threads never run inside one model, and a thread that wants a model which another one is
-    loading waits for it instead of loading it again. A thread may lease one model twice. To stay free of deadlocks,
-    lease in this order: the denoiser, ControlNets by their `pool_key`, then autoencoders.
+    loading waits for it instead of loading it again. A thread may lease one model twice; with other patches than those
+    of its first lease it gets a copy with weights of its own. To stay free of deadlocks, lease in this order: the
+    denoiser, ControlNets by their `pool_key`, then autoencoders.
     """
 
     def __init__(
@@ -66,24 +87,43 @@ class ModelPool:
     ) -> AbstractContextManager[AutoencoderKL | AutoencoderTiny]: ...
     @overload
     def lease(self, handle: ControlNetHandle, device: str = ...) -> AbstractContextManager[ControlNetModel]: ...
+    @overload
+    def lease(
+        self, handle: T2IAdapterHandle | IPAdapterHandle | ImageEncoderHandle, device: str = ...
+    ) -> AbstractContextManager[Any]: ...
     def lease(self, handle: ModelHandle, device: str = "cpu") -> AbstractContextManager[Any]:
-        """The handle's model on `device`, loaded if need be, for this thread alone until the `with` block ends.
+        """The handle's model on `device`, with its patches, for this thread alone until the `with` block ends.
 
-        Raises ModelError when it can't be loaded; the next lease then tries again.
+        It is loaded if need be. Raises ModelError when it can't be loaded or a patch does not fit; the next lease then
+        tries again.
         """
         return self._lease(handle, device)
 
     @contextmanager
     def _lease(self, handle: ModelHandle, device: str) -> Generator[Any]:
-        key = (*handle.pool_key, device)
+        for copy in itertools.count():
+            with ExitStack() as held:
+                slot = held.enter_context(self._held(handle, device, copy))
+                if slot.leases and not (slot.state and slot.state.fits(handle)):
+                    continue  # this thread runs it with other patches
+                self._prepare(slot, handle, device)
+                slot.leases += 1
+                try:
+                    yield slot.model
+                finally:
+                    slot.leases -= 1
+                return
+
+    @contextmanager
+    def _held(self, handle: ModelHandle, device: str, copy: int) -> Generator[_Slot]:
+        """A model's place, for this thread alone."""
+        key = (*handle.pool_key, device, copy)
         with self._lock:
             slot = self._slots.setdefault(key, _Slot())
             slot.users += 1
         try:
             with slot.lock:
-                if slot.model is None:
-                    self._fill(slot, handle, device)
-                yield slot.model
+                yield slot
         finally:
             with self._lock:
                 slot.users -= 1
@@ -92,16 +132,24 @@ class ModelPool:
                     self._slots.pop(key, None)
                 self._make_room()
 
-    def _fill(self, slot: _Slot, handle: ModelHandle, device: str) -> None:
-        model = self._load(handle, device)
-        with self._lock:
-            slot.model, slot.size_bytes = model, model_bytes(model)
-            self.load_count += 1
-            self._make_room()
+    def _prepare(self, slot: _Slot, handle: ModelHandle, device: str) -> None:
+        """Load the model unless it is there, and bring it to the handle's patches."""
+        if slot.model is None:
+            model = self._load(handle, device)
+            with self._lock:
+                slot.model, slot.state, slot.weights_bytes = model, ModelState(model), model_bytes(model)
+                self.load_count += 1
+        assert slot.state is not None  # set with the model
+        try:
+            slot.state.bring_to(handle)
+        finally:
+            with self._lock:
+                slot.size_bytes = slot.weights_bytes + slot.state.extra_bytes
+                self._make_room()
 
     @property
     def held_bytes(self) -> int:
-        """Memory of the weights that the pool holds."""
+        """Memory of the weights that the pool holds, and of the originals of patched ones."""
         with self._lock:
             return self._held_bytes()
 
@@ -110,7 +158,7 @@ class ModelPool:
         with self._lock:
             before = self._held_bytes()
             for key, slot in list(self._slots.items()):
-                if not slot.users and (handle is None or key[:-1] == handle.pool_key):
+                if not slot.users and (handle is None or key[:3] == handle.pool_key):
                     del self._slots[key]
             return before - self._held_bytes()
 

@@ -36,6 +36,8 @@ class Embedding:
     """The reference of the file."""
     fingerprint: str
     """Digest of the file's content, hex."""
+    allow_pickle: bool = False
+    """Whether the file may be a pickle, read by torch's restricted reader."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -1,0 +1,74 @@
+"""What is on a model in memory beside its own weights: patches, and words of its text encoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdgraph.models.embeddings import read_vectors
+from sdgraph.models.patches.keys import Component
+from sdgraph.models.patches.patched import Networks, Patched
+from sdgraph.models.patches.shapes import tower_component
+from sdgraph.models.towers import TextModel
+from sdgraph.models.words import set_words, words_bytes
+from sdgraph.payloads.handles import ModelHandle, TextEncoderHandle
+from sdgraph.payloads.patch import Embedding
+
+WordsKey = tuple[tuple[str, str], ...]
+
+
+class ModelState:
+    """Brings one model to what a handle asks for. Not for two threads at once."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._patched = Patched(_networks(model))
+        self._words: WordsKey | None = ()
+
+    def fits(self, handle: ModelHandle) -> bool:
+        """Whether the model already is what the handle asks for."""
+        patches = tuple(patch.key for patch in handle.patches)
+        return self._patched.key == patches and self._words == _words_key(_embeddings(handle))
+
+    def bring_to(self, handle: ModelHandle) -> None:
+        """Make the model what the handle asks for. After an error it is the base, or what it was.
+
+        Raises ModelError [model-missing], [model-changed], [model-damaged], [lora-mismatch].
+        """
+        self._patched.bring_to(handle.patches)
+        wanted = _words_key(_embeddings(handle))
+        if wanted != self._words:
+            self._words = None
+            self._set_words(_embeddings(handle))
+            self._words = wanted
+
+    @property
+    def extra_bytes(self) -> int:
+        """Memory beside the model's own weights: originals that were set aside, and vectors of words."""
+        words = sum(words_bytes(tower.encoder) for tower in self._model.towers) if _is_text(self._model) else 0
+        return self._patched.kept_bytes + words
+
+    def _set_words(self, embeddings: tuple[Embedding, ...]) -> None:
+        specs = [tower.spec for tower in self._model.towers]
+        read = [(embedding.name, read_vectors(embedding, specs)) for embedding in embeddings]
+        for tower in self._model.towers:
+            folder = tower.spec.component
+            set_words(tower.encoder, {name: vectors[folder] for name, vectors in read if folder in vectors})
+
+
+def _networks(model: Any) -> Networks:
+    if not _is_text(model):
+        return {"denoiser": model}
+    found: dict[Component, Any] = {tower_component(tower.spec.component): tower.encoder for tower in model.towers}
+    return found
+
+
+def _is_text(model: Any) -> bool:
+    return isinstance(model, TextModel)
+
+
+def _embeddings(handle: ModelHandle) -> tuple[Embedding, ...]:
+    return handle.embeddings if isinstance(handle, TextEncoderHandle) else ()
+
+
+def _words_key(embeddings: tuple[Embedding, ...]) -> WordsKey:
+    return tuple(embedding.key for embedding in embeddings)
