@@ -4,9 +4,10 @@ from sdgraph.core.context import RunContext
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.checkpoint import controlnet_fingerprint, read_controlnet
-from sdgraph.payloads.control import Control, ControlBranch
+from sdgraph.payloads.control import Control, ControlBranch, ControlMode
 from sdgraph.payloads.handles import ControlNetHandle, Dtype
 from sdgraph.payloads.image import Image
+from sdgraph_nodes.outputs import ControlOut
 
 
 class ControlNetOut(Outputs):
@@ -14,13 +15,6 @@ class ControlNetOut(Outputs):
 
     net: Out[ControlNetHandle]
     """The network, to be applied with a picture."""
-
-
-class ControlOut(Outputs):
-    """What steers sampling."""
-
-    control: Out[Control]
-    """All controls so far, for a sampler."""
 
 
 class LoadControlNet(Node[ControlNetOut], type="control.load", version=1, lane="io"):
@@ -53,7 +47,10 @@ class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True)
     """Sampling progress at which it begins to act."""
     end: In[float] = port(1.0, ge=0, le=1)
     """Sampling progress until which it acts."""
+    mode: In[ControlMode] = port("balanced")
+    """What matters more: `prompt` weakens the picture's effect on the first layers, `control` does so too but lets the
+    picture act on the positive side only, so that guidance amplifies it (guess mode)."""
 
     def run(self, ctx: RunContext) -> ControlOut:
-        branch = ControlBranch(self.net, self.image, self.strength, self.start, self.end)
+        branch = ControlBranch(self.net, self.image, self.strength, self.start, self.end, self.mode)
         return ControlOut(control=(self.control or Control(())).with_branch(branch))

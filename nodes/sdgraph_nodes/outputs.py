@@ -4,6 +4,7 @@ from typing import Any
 
 from sdgraph.core.node import Outputs
 from sdgraph.core.port import Out
+from sdgraph.payloads.control import Control
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents
 from sdgraph.payloads.mask import Mask
@@ -28,6 +29,13 @@ class MaskOut(Outputs):
 
     mask: Out[Mask]
     """[B, 1, H, W], float32 in 0..1."""
+
+
+class ControlOut(Outputs):
+    """What steers sampling."""
+
+    control: Out[Control]
+    """All controls so far, for a sampler."""
 
 
 class AnyOut(Outputs):
