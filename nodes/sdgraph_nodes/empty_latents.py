@@ -1,12 +1,18 @@
 """The size of a picture to be drawn from nothing."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from sdgraph.core.context import RunContext
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
+from sdgraph.errors import SamplingError
 from sdgraph.payloads.latents import Latents, LatentSpace
 from sdgraph_nodes.outputs import LatentsOut
 
 _DOWNSCALE = 8
+Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
 _ANY_MODEL = LatentSpace("empty", channels=1, downscale=_DOWNSCALE, scaling_factor=1.0)
 """Empty latents hold nothing but a size: the sampler makes noise of its own model's space."""
 
@@ -20,9 +26,20 @@ class EmptyLatents(Node[LatentsOut], type="sd.empty_latents", version=1):
     """Height of the picture."""
     batch: In[int] = port(1, ge=1, le=64)
     """How many pictures. Picture i is drawn with the sampler's seed + i, as if it were drawn alone."""
+    seeds: In[tuple[Seed, ...]] = port((), max_length=64)
+    """A seed for each picture in place of the sampler's; the number of pictures is then theirs."""
 
     def run(self, ctx: RunContext) -> LatentsOut:
         import torch
 
-        samples = torch.zeros(self.batch, 1, self.height_px // _DOWNSCALE, self.width_px // _DOWNSCALE)
-        return LatentsOut(latents=Latents(samples, _ANY_MODEL, empty=True))
+        seeds = self.seeds or None
+        if seeds is not None and self.batch not in (1, len(seeds)):
+            raise SamplingError(
+                "seed-count",
+                f"There are {len(seeds)} seeds for {self.batch} pictures.",
+                "Give one seed per picture, or leave the number of pictures at 1.",
+                port="seeds",
+            )
+        batch = self.batch if seeds is None else len(seeds)
+        samples = torch.zeros(batch, 1, self.height_px // _DOWNSCALE, self.width_px // _DOWNSCALE)
+        return LatentsOut(latents=Latents(samples, _ANY_MODEL, seeds, empty=True))

@@ -5,18 +5,31 @@ from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.types import PORT_TYPES
 from sdgraph_nodes.canny import Canny
 from sdgraph_nodes.composite import Composite
+from sdgraph_nodes.conditioning import (
+    AverageConditioning,
+    CombineConditioning,
+    ConcatConditioning,
+    ZeroConditioning,
+)
+from sdgraph_nodes.conditioning_limits import LimitToArea, LimitToMask, LimitToRange
 from sdgraph_nodes.control import ApplyControl, LoadControlNet
 from sdgraph_nodes.crop_stitch import CropToMask, Stitch
+from sdgraph_nodes.distilled_guidance import SetDistilledGuidance
 from sdgraph_nodes.empty_latents import EmptyLatents
 from sdgraph_nodes.encode_text import EncodeText, JoinPrompt
 from sdgraph_nodes.grid import Grid, Join
-from sdgraph_nodes.ip_adapter import ApplyIPAdapter, EncodeImagePrompt, LoadImageEncoder, LoadIPAdapter
 from sdgraph_nodes.inpaint import InpaintLatents, RemoveMask, SetMask
+from sdgraph_nodes.ip_adapter import ApplyIPAdapter, EncodeImagePrompt, LoadImageEncoder, LoadIPAdapter
+from sdgraph_nodes.latents_batch import JoinLatents, PickLatents, RepeatLatents
+from sdgraph_nodes.latents_shape import CompositeLatents, CropLatents, FlipLatents, RotateLatents, UpscaleLatents
 from sdgraph_nodes.load_checkpoint import LoadCheckpoint
 from sdgraph_nodes.load_image import LoadImage
+from sdgraph_nodes.load_text_encoder import LoadTextEncoder
+from sdgraph_nodes.load_vae import LoadVae
 from sdgraph_nodes.mask_edits import CombineMasks, FeatherMask, GrowMask, InvertMask, MaskFromImage
 from sdgraph_nodes.mask_shapes import DrawMask, GradientMask
 from sdgraph_nodes.outpaint import PadForOutpainting
+from sdgraph_nodes.picture_facts import SetPictureFacts
 from sdgraph_nodes.preview import Preview
 from sdgraph_nodes.resize import Resize
 from sdgraph_nodes.sampler import Sampler, StagedSampler
@@ -33,8 +46,19 @@ PACK = NodePack(
     version="1",
     nodes=(
         LoadCheckpoint,
+        LoadVae,
+        LoadTextEncoder,
+        SetPictureFacts,
+        SetDistilledGuidance,
         EncodeText,
         JoinPrompt,
+        CombineConditioning,
+        ConcatConditioning,
+        AverageConditioning,
+        LimitToArea,
+        LimitToMask,
+        LimitToRange,
+        ZeroConditioning,
         EmptyLatents,
         Sampler,
         StagedSampler,
@@ -73,6 +97,14 @@ PACK = NodePack(
         InpaintLatents,
         SetMask,
         RemoveMask,
+        PickLatents,
+        RepeatLatents,
+        JoinLatents,
+        UpscaleLatents,
+        CropLatents,
+        FlipLatents,
+        RotateLatents,
+        CompositeLatents,
         IntValue,
         FloatValue,
         StringValue,

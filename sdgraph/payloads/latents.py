@@ -10,7 +10,7 @@ from sdgraph.errors import MediaError, ModelError
 from sdgraph.payloads.tensors import from_blob, shared, tensor_bytes, to_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -95,6 +95,18 @@ def changed(latents: Latents, change: Callable[[Tensor], Tensor]) -> Latents:
         visible = None if mask.visible is None else change(mask.visible)
         mask = replace(mask, values=change(mask.values), visible=visible)
     return replace(latents, samples=change(latents.samples), mask=mask)
+
+
+def per_item(latents: Latents, items: Sequence[int]) -> Latents:
+    """The items at these places, each as often as it is named, with their masks, seeds and numbers."""
+    chosen, batch = list(items), latents.batch
+    whole = changed(latents, lambda part: part.expand(batch, *part.shape[1:])[chosen])
+    seeds, numbers = latents.seeds, latents.numbers or tuple(range(batch))
+    return replace(
+        whole,
+        seeds=None if seeds is None else tuple(seeds[item] for item in chosen),
+        numbers=tuple(numbers[item] for item in chosen),
+    )
 
 
 def item_seeds(latents: Latents, seed: int) -> tuple[int, ...]:
