@@ -12,6 +12,13 @@ from sdgraph_nodes.conditioning import (
     ZeroConditioning,
 )
 from sdgraph_nodes.conditioning_limits import LimitToArea, LimitToMask, LimitToRange
+from sdgraph_nodes.conditioning import (
+    AverageConditioning,
+    CombineConditioning,
+    ConcatConditioning,
+    ZeroConditioning,
+)
+from sdgraph_nodes.conditioning_limits import LimitToArea, LimitToMask, LimitToRange
 from sdgraph_nodes.control import ApplyControl, LoadControlNet
 from sdgraph_nodes.crop_stitch import CropToMask, Stitch
 from sdgraph_nodes.distilled_guidance import SetDistilledGuidance
@@ -52,6 +59,13 @@ PACK = NodePack(
         SetDistilledGuidance,
         EncodeText,
         JoinPrompt,
+        CombineConditioning,
+        ConcatConditioning,
+        AverageConditioning,
+        LimitToArea,
+        LimitToMask,
+        LimitToRange,
+        ZeroConditioning,
         CombineConditioning,
         ConcatConditioning,
         AverageConditioning,

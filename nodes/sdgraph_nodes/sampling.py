@@ -104,7 +104,8 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
         kept = start.kept
         channels = None if kept is None else kept.channels()
         put_back = kept is not None and (kept.differential or not self.denoiser.inpainting)
-        sampling = Sampling(clock=StepClock(self.leg, start.step), whole_timesteps=rounds_timesteps(self.leg.solver))
+        base = None if self.negative is None else negative
+        sampling = Sampling(base, StepClock(self.leg, start.step), whole_timesteps=rounds_timesteps(self.leg.solver))
         with open_model(pool, self.denoiser, self.control, ctx.device, channels, sampling) as model:
             report = StepReport(ctx, self.denoiser, self.leg.steps)
             with open_guider(ctx, self.leg.guider, model, self.positive, negative, self.weak) as guider:

@@ -8,8 +8,9 @@ from sdgraph.core.port import In, port
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs
 from sdgraph.errors import SamplingError
-from sdgraph.models.compose import open_model
+from sdgraph.models.compose import Sampling, open_model
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.step_clock import StepClock
 from sdgraph.models.vae import decode_latents, encode_image
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.handles import DenoiserHandle, VaeHandle
@@ -101,14 +102,16 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
         from sdgraph.diffusion.guidance import ClassifierFreeGuidance
         from sdgraph.diffusion.sampling import run_stage
         from sdgraph.diffusion.start import start_from_latents
+        from sdgraph.models.counted import counted
         from sdgraph_nodes.tiled_guider import TiledGuider
 
         grid = self._grid(latents)
         report = StepReport(ctx, self.denoiser, leg.steps, parts=len(grid.tiles))
         negative = self.positive if self.negative is None else self.negative.as_negative()
-        with open_model(ctx.service(ModelPool), self.denoiser, None, ctx.device) as model:
+        sampling = Sampling(None if self.negative is None else negative, StepClock(leg))
+        with open_model(ctx.service(ModelPool), self.denoiser, None, ctx.device, None, sampling) as model:
             schedule = model.schedule
-            plain = ClassifierFreeGuidance(model, self.positive, negative)
+            plain = counted(ClassifierFreeGuidance(model, self.positive, negative), sampling)
             guider = TiledGuider(plain, grid, report.part)
             seeds = item_seeds(latents, self.seed)
             start = start_from_latents((leg,), schedule, latents.samples.to(ctx.device), seeds)
