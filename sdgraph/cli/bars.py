@@ -52,3 +52,5 @@ class Bars:
         if event.type in ("node_finished", "node_failed"):
             self._progress.remove_task(self._tasks.pop(node))
             self._progress.advance(self._all)
+        elif event.type == "node_cached" and self._plan.step_of[node].reason.code == "shared":
+            self._progress.advance(self._all)

@@ -45,6 +45,8 @@ def line_of(event: RunEvent, plan: Plan) -> str | None:
     match event.type:
         case "node_cached":
             return f"hit   {event.node}  ({_reason(event, plan)})"
+        case "node_waiting":
+            return f"wait  {event.node}  ({event.data['reason']})"
         case "node_finished":
             return f"ran   {event.node}  {event.data['elapsed_s']:.2f} s  ({_reason(event, plan)})"
         case "node_progress" if "note" in event.data:

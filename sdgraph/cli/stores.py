@@ -36,7 +36,7 @@ def open_shelf(settings: Settings, registry: Registry) -> Generator[Shelf]:
         yield Shelf(MemoryStore(payloads, settings.memory_budget_bytes), NullStore(), None)
         return
     disk = DiskStore(folder, payloads)
-    store = TieredStore(MemoryStore(payloads, settings.memory_budget_bytes), disk)
+    store = TieredStore(payloads, MemoryStore(payloads, settings.memory_budget_bytes), disk)
     try:
         yield Shelf(store, disk, Journal(folder / "journal"))
     finally:

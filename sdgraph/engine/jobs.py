@@ -11,11 +11,11 @@ from enum import Enum, auto
 from typing import Any
 
 from sdgraph.engine.plan import Action, Plan, Step, undecided_ports
-from sdgraph.engine.reason import Reason
+from sdgraph.engine.reason import SHARED, Reason
 from sdgraph.engine.stores.base import ResultStore
 
 _CHOSEN = Reason("undecided", "a choice made during the run needed it")
-_UNREADABLE = Reason("not-stored", "its stored result was gone or damaged")
+UNREADABLE = Reason("not-stored", "its stored result was gone or damaged")
 _AFTER_UNREADABLE = Reason("not-stored", "a stored result after it was gone or damaged")
 
 
@@ -122,10 +122,15 @@ class Schedule:
 
     def compute_instead(self, job: Job) -> None:
         """A hit could not be read."""
-        job.step.action, job.step.reason, job.step.tier = Action.RUN, _UNREADABLE, None
+        job.step.action, job.step.reason, job.step.tier = Action.RUN, UNREADABLE, None
         job.state = JobState.IDLE
         self.demand((job,))
         self.open -= 1
+
+    def read_instead(self, job: Job, tier: str) -> None:
+        """Somebody else has computed what a job was about to."""
+        job.step.action, job.step.reason, job.step.tier = Action.HIT, SHARED, tier
+        self._ready(job)
 
     def finish(self, job: Job, outputs: Mapping[str, Any]) -> None:
         """A job has its outputs: what waits for it may go on."""

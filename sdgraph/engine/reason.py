@@ -14,6 +14,7 @@ _LINE_LENGTH = 80
 
 ReasonCode = Literal[
     "stored",
+    "shared",
     "covered",
     "same-as",
     "first-run",
@@ -39,6 +40,7 @@ class Reason:
 
 
 STORED = {tier: Reason("stored", f"stored in {tier}") for tier in ("memory", "disk", "remote")}
+SHARED = Reason("shared", "computed elsewhere while this run waited")
 COVERED = Reason("covered", "everything after it is stored")
 FIRST_RUN = Reason("first-run", "not computed before")
 NEW_NODE = Reason("new-node", "new in this workflow")

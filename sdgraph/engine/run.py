@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.engine.context import CancelToken, NodeContext
 from sdgraph.engine.events import EventStream
+from sdgraph.engine.flights import Flights, Turn
 from sdgraph.engine.gcpause import gc_frozen, gc_paused
 from sdgraph.engine.inputs import checked_outputs, input_from
 from sdgraph.engine.jobs import Job, JobState, Schedule
@@ -28,6 +29,10 @@ _QUICK_S = 1e-4
 """Nodes that take less than this are not worth another thread."""
 _TICK_S = 0.05
 """How often the waiting thread looks whether something that should be quick is not."""
+_LOOK_S = 0.01
+"""The same while jobs wait for what others compute."""
+_NO_TURN = nullcontext()
+WAITING = "another run or process is computing it"
 
 
 class Run:
@@ -41,6 +46,7 @@ class Run:
         self._lock = threading.Lock()
         self._lanes: Lanes[Job] = Lanes(self._lock, executor.threads, self._perform, self._is_quick)
         self._schedule = Schedule(plan, executor.store, self._put, self._at_hand)
+        self._flights = Flights(executor.store, executor.costs)
         self._finished = threading.Event()
         self._problems: list[Problem] = []
         self._defect: BaseException | None = None
@@ -95,15 +101,33 @@ class Run:
         interrupted = False
         while True:
             try:
-                if self._finished.wait(_TICK_S):
+                if self._finished.wait(_LOOK_S if self._flights.waiting else _TICK_S):
                     return
                 with self._lock:
                     self._lanes.unstick()
+                self._look_elsewhere()
             except KeyboardInterrupt:
                 if interrupted:
                     raise
                 interrupted = True
                 self._cancel.cancel()
+
+    def _look_elsewhere(self) -> None:
+        """Go on with jobs that waited for what others compute; when the run was cancelled, `_perform` ends them."""
+        if self._cancel.cancelled:
+            for job in tuple(self._flights.waiting):
+                self._flights.waiting.remove(job)
+                self._compute_here(job)
+        else:
+            self._flights.look(self._read_instead, self._compute_here)
+
+    def _read_instead(self, job: Job, tier: str) -> None:
+        with self._lock:
+            self._schedule.read_instead(job, tier)
+
+    def _compute_here(self, job: Job) -> None:
+        with self._lock:
+            self._put(job)
 
     # Called with the lock held.
 
@@ -161,27 +185,39 @@ class Run:
             self._look_for_end()
 
     def _compute(self, job: Job) -> None:
-        node = job.step.node
-        try:
-            inputs = self._gather(job)
-            if inputs is None:
-                return
-            if node.spec.cls.node_lane == "device":
-                with self._executor.device_turn(self._cancel):
+        with ExitStack() as claim:
+            try:
+                inputs = self._gather(job)
+                if inputs is None:
+                    return
+                with self._device_turn(job):
+                    if not self._is_our_turn(job, claim):
+                        return
                     outputs = self._run_node(job, inputs)
-            else:
-                outputs = self._run_node(job, inputs)
-        except BaseException as error:  # a node's code may fail in any way, `sys.exit()` included
-            if isinstance(error, RunCancelled) and self._cancel.cancelled:
-                self._abandon(job, JobState.SKIPPED)
-            else:
-                self._fail(job, error)
-            return
-        self._save(job, outputs)
-        self._events.emit("node_finished", node.id, elapsed_s=job.elapsed_s)
+            except BaseException as error:  # a node's code may fail in any way, `sys.exit()` included
+                if isinstance(error, RunCancelled) and self._cancel.cancelled:
+                    self._abandon(job, JobState.SKIPPED)
+                else:
+                    self._fail(job, error)
+                return
+            self._save(job, outputs)
+        self._events.emit("node_finished", job.step.node.id, elapsed_s=job.elapsed_s)
         with self._lock:
             self._schedule.finish(job, outputs)
             self._look_for_end()
+
+    def _device_turn(self, job: Job) -> AbstractContextManager[None]:
+        return self._executor.device_turn(self._cancel) if job.step.node.spec.cls.node_lane == "device" else _NO_TURN
+
+    def _is_our_turn(self, job: Job, claim: ExitStack) -> bool:
+        """Whether this run computes the job; otherwise it reads the result, or waits for who does."""
+        turn, tier = self._flights.begin(job, claim)
+        if turn is Turn.STORED:
+            self._read_instead(job, tier)
+        elif turn is Turn.TAKEN:
+            self._events.emit("node_waiting", job.step.node.id, reason=WAITING)
+            self._flights.wait(job)
+        return turn is Turn.OURS
 
     def _run_node(self, job: Job, inputs: dict[str, Any]) -> Mapping[str, Any]:
         node, executor = job.step.node, self._executor

@@ -16,7 +16,8 @@ from sdgraph.core.build import build_graph
 from sdgraph.core.document import load_document
 from sdgraph.core.registry import Registry
 from sdgraph.engine.events import EventStream
-from sdgraph.engine.plan import Plan, make_plan
+from sdgraph.engine.plan import Action, Plan, make_plan
+from sdgraph.engine.reason import SHARED
 from sdgraph.engine.stores.base import NullStore
 from tests.cli.conftest import node
 from tests.cli.pack import PACK
@@ -72,3 +73,15 @@ def test_lines_say_the_same_without_a_terminal(plan: Plan, capsys: pytest.Captur
         "ran   a  1.50 s  (not computed before)",
         "error: `b`: It broke. [toy-broken]",
     ]
+
+
+def test_a_node_that_another_process_computes_is_said_to_wait_and_counts_when_it_is_there(plan: Plan) -> None:
+    screen = io.StringIO()
+    with Bars(plan, Console(file=screen, force_terminal=True, width=100)) as bars:
+        events = EventStream("run", (bars.listen,))
+        events.emit("node_waiting", "b", reason="another run or process is computing it")
+        plan.step_of["b"].action, plan.step_of["b"].reason = Action.HIT, SHARED
+        events.emit("node_cached", "b", store="disk")
+        assert bars._progress.tasks[0].completed == 1
+    assert "wait  b  (another run or process is computing it)" in screen.getvalue()
+    assert "hit   b  (computed elsewhere while this run waited)" in screen.getvalue()

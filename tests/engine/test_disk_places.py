@@ -88,7 +88,7 @@ def test_an_object_that_can_not_be_written_leaves_no_entry_and_no_file(tmp_path:
 def test_an_index_that_another_process_keeps_locked_costs_one_result_and_not_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sdgraph.engine.stores.index._WAIT_S", 0.01)
+    monkeypatch.setattr("sdgraph.engine.stores.sqlite.WAIT_S", 0.01)
     opened = DiskStore(tmp_path, payloads())
     other = sqlite3.connect(tmp_path / FORMAT_FOLDER / "index.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -6,10 +6,11 @@ from pathlib import Path
 from sdgraph.engine.stores.base import NullStore, Result
 from sdgraph.engine.stores.disk import DiskStore
 from sdgraph.engine.stores.memory import MemoryStore
-from sdgraph.engine.stores.tiered import _MAX_PENDING, TieredStore
+from sdgraph.engine.stores.tiered import TieredStore
 from tests.engine.toys import Bench, chain
 
 WAIT_S = 20.0
+PAYLOADS = Bench(MemoryStore).payloads
 
 
 def key(number: int) -> bytes:
@@ -24,7 +25,7 @@ class SlowStore(MemoryStore):
     """A store whose writes wait until they may."""
 
     def __init__(self) -> None:
-        super().__init__(Bench(MemoryStore).payloads)
+        super().__init__(PAYLOADS)
         self.may_write = threading.Event()
         self.began = threading.Semaphore(0)
         self.broken = False
@@ -41,8 +42,8 @@ class SlowStore(MemoryStore):
 
 
 def tiers() -> tuple[TieredStore, MemoryStore, SlowStore]:
-    fast, slow = MemoryStore(Bench(MemoryStore).payloads), SlowStore()
-    return TieredStore(fast, slow), fast, slow
+    fast, slow = MemoryStore(PAYLOADS), SlowStore()
+    return TieredStore(PAYLOADS, fast, slow), fast, slow
 
 
 def test_a_result_is_there_at_once_and_on_the_slow_store_after_a_flush() -> None:
@@ -78,23 +79,58 @@ def test_closing_writes_what_is_pending() -> None:
 
 
 def test_a_run_that_is_faster_than_the_disk_waits_for_it_instead_of_filling_memory() -> None:
-    store, _, slow = tiers()
+    slow = SlowStore()
+    store = TieredStore(PAYLOADS, NullStore(), slow, pending_budget_bytes=1_000)
     saved = threading.Semaphore(0)
 
     def fill() -> None:
-        for number in range(_MAX_PENDING + 10):
-            store.save(key(number), result(number))
+        for number in range(20):
+            store.save(key(number), result(number))  # 64 bytes each
             saved.release()
 
     thread = threading.Thread(target=fill)
     thread.start()
-    for _ in range(_MAX_PENDING):
+    for _ in range(1_000 // 64):
         assert saved.acquire(timeout=WAIT_S)
     assert not saved.acquire(timeout=0.05)  # the next one waits
     slow.may_write.set()
     thread.join(WAIT_S)
     store.close()
-    assert len(slow) == _MAX_PENDING + 10
+    assert len(slow) == 20
+
+
+def test_a_result_that_is_larger_than_what_may_be_pending_is_written_all_the_same() -> None:
+    slow = SlowStore()
+    slow.may_write.set()
+    store = TieredStore(PAYLOADS, NullStore(), slow, pending_budget_bytes=10)
+    for number in range(3):
+        store.save(key(number), result(number))
+    store.close()
+    assert len(slow) == 3
+
+
+def test_a_claim_on_the_slow_store_is_given_back_only_when_the_result_is_there() -> None:
+    store, _, slow = tiers()
+    release = store.claim(key(1))
+    assert release is not None
+    assert store.claim(key(1)) is None
+    store.save(key(1), result(1))
+    release()
+    assert slow.is_claimed(key(1))
+    slow.may_write.set()
+    store.flush()
+    assert not store.is_claimed(key(1))
+    assert slow.find(key(1)) == "disk"
+    store.close()
+
+
+def test_a_claim_that_another_process_has_leaves_no_claim_behind() -> None:
+    store, fast, slow = tiers()
+    assert slow.claim(key(1)) is not None
+    assert store.claim(key(1)) is None
+    assert not fast.is_claimed(key(1))
+    slow.may_write.set()
+    store.close()
 
 
 def test_an_error_while_writing_in_the_background_is_a_warning() -> None:
@@ -111,16 +147,16 @@ def test_an_error_while_writing_in_the_background_is_a_warning() -> None:
 
 
 def test_nothing_is_queued_for_a_store_that_does_not_want_it() -> None:
-    store = TieredStore(MemoryStore(Bench(MemoryStore).payloads), NullStore())
+    store = TieredStore(PAYLOADS, MemoryStore(PAYLOADS), NullStore())
     store.save(key(1), result(1))
-    assert not store._pending
+    assert store._jobs == 0
     assert store.find(key(1)) == "memory"
     store.close()
 
 
 def test_a_restart_finds_on_disk_what_memory_lost(tmp_path: Path) -> None:
     def bench() -> Bench:
-        return Bench(lambda payloads: TieredStore(MemoryStore(payloads), DiskStore(tmp_path, payloads)))
+        return Bench(lambda payloads: TieredStore(payloads, MemoryStore(payloads), DiskStore(tmp_path, payloads)))
 
     first = bench()
     report = first.run(chain(5))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from sdgraph.core.porttype import Encoded, PortType
 from sdgraph.engine.cachekey import CacheKey
 from sdgraph.errors import Problem
+
+Release: TypeAlias = Callable[[], None]
+"""Gives a claim back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,19 @@ class ResultStore(Protocol):
         """Keep a result. With `keep` it is written even if computing it again would be cheaper than that."""
         ...
 
+    def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
+        """The right to compute a key's result while others wait; None while somebody else has it.
+
+        What it gives is to be called once the result is saved or won't be. `expected_s` is how long computing is
+        expected to take: a store does without a claim that costs more than it can save. Claims are advice: a store
+        that can't tell lets everybody compute.
+        """
+        ...
+
+    def is_claimed(self, key: CacheKey) -> bool:
+        """Whether somebody has claimed the key and seems alive."""
+        ...
+
     def flush(self) -> None:
         """Return when everything saved so far is where it will stay."""
         ...
@@ -71,6 +87,12 @@ class NullStore:
     def save(self, key: CacheKey, result: Result, *, keep: bool = False) -> None:
         """Nothing is kept."""
 
+    def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
+        return nothing_to_release
+
+    def is_claimed(self, key: CacheKey) -> bool:
+        return False
+
     def flush(self) -> None:
         """Nothing is pending."""
 
@@ -79,6 +101,10 @@ class NullStore:
 
     def close(self) -> None:
         """Nothing to end."""
+
+
+def nothing_to_release() -> None:
+    """A claim that nobody else hears of."""
 
 
 class Payloads:

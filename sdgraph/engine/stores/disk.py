@@ -14,14 +14,17 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sdgraph.core.porttype import Encoded
 from sdgraph.engine.cachekey import CacheKey
-from sdgraph.engine.stores.base import Payloads, Result
-from sdgraph.engine.stores.index import Index, IndexRow, is_code
+from sdgraph.engine.stores.base import Payloads, Release, Result, nothing_to_release
+from sdgraph.engine.stores.index import Index, IndexRow
+from sdgraph.engine.stores.leases import Leases
 from sdgraph.engine.stores.objects import DamagedObject, ObjectFiles
+from sdgraph.engine.stores.sqlite import is_code
 from sdgraph.engine.stores.upkeep import collect, size_bytes
 from sdgraph.engine.stores.writecost import WriteCost
 from sdgraph.errors import Problem, StoreError
@@ -29,6 +32,9 @@ from sdgraph.errors import Problem, StoreError
 FORMAT_FOLDER = "v1"
 """Index and objects of one store format; another format gets another folder, so no version misreads or removes files
 of another."""
+
+_WORTH_CLAIMING_S = 1e-3
+"""Ten times what taking a lease and giving it back takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,14 @@ class DiskStore:
     written to is read.
     """
 
-    def __init__(self, folder: Path, payloads: Payloads, *, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        payloads: Payloads,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        leases: Leases | None = None,
+    ) -> None:
         self.folder = folder
         self._payloads = payloads
         self._clock = clock
@@ -62,6 +75,7 @@ class DiskStore:
             self._index = Index(folder / FORMAT_FOLDER / "index.sqlite3", self._index_damaged)
         except (OSError, sqlite3.Error) as error:
             raise _unusable(folder, error) from error
+        self._leases = leases or Leases(folder / FORMAT_FOLDER / "leases.sqlite3")
         self._writes = self._index.writable
         if not self._writes:
             message = f"Results are not stored, because the folder {folder} can't be written to."
@@ -176,6 +190,14 @@ class DiskStore:
         except (OSError, sqlite3.Error):
             return  # a store that can't be written to keeps the bad entry; it stays a miss
 
+    def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
+        if expected_s is not None and expected_s < _WORTH_CLAIMING_S:
+            return nothing_to_release
+        return partial(self._leases.give_back, key) if self._leases.take(key) else None
+
+    def is_claimed(self, key: CacheKey) -> bool:
+        return self._leases.is_taken(key)
+
     def flush(self) -> None:
         """Every save has been written when it returns."""
 
@@ -185,6 +207,7 @@ class DiskStore:
         return taken
 
     def close(self) -> None:
+        self._leases.close()
         self._index.close()
 
     def _index_damaged(self, said: str) -> None:

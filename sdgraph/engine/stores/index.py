@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgraph.engine.cachekey import CacheKey
+from sdgraph.engine.stores.sqlite import connect, damage, execute, is_code, is_damage, use_wal
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -25,8 +26,6 @@ CREATE TABLE IF NOT EXISTS entries (
 ) WITHOUT ROWID
 """
 _INSERT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)"
-_WAIT_S = 10.0
-"""How long to wait for another process that is writing."""
 _TOUCH_AFTER_S = 3600.0
 """Use is noted at most this often: finding out what was not used for long needs no more."""
 
@@ -61,20 +60,20 @@ class Index:
         try:
             self._connection = self._open()
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise
             self._connection = self._open_anew(error)
 
     def _open(self) -> sqlite3.Connection:
         try:
-            connection = _connect(self.path.absolute().as_uri(), _prepare)
+            connection = connect(self.path.absolute().as_uri(), _prepare)
         except sqlite3.OperationalError as error:
             if not is_code(error, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
                 raise
             if not self.path.exists():
                 raise
             if is_code(error, sqlite3.SQLITE_READONLY) and _may_write(self.path):
-                raise _damage("its header forbids to write") from error
+                raise damage("its header forbids to write") from error
             connection = self._open_read_only()
             self.writable = False
         self._inode = self.path.stat().st_ino
@@ -83,9 +82,9 @@ class Index:
     def _open_read_only(self) -> sqlite3.Connection:
         place = self.path.absolute().as_uri()
         try:
-            return _connect(f"{place}?mode=ro", _try)
+            return connect(f"{place}?mode=ro", _try)
         except sqlite3.OperationalError:  # without its helper files, which can't be made here
-            return _connect(f"{place}?immutable=1", _try)
+            return connect(f"{place}?immutable=1", _try)
 
     def _open_anew(self, error: sqlite3.Error) -> sqlite3.Connection:
         """Set the damaged file aside, unless another process has done so, and start with an empty one."""
@@ -107,13 +106,13 @@ class Index:
     def _fetch(self, statement: str, *arguments: Any) -> list[Any]:
         with self._lock:
             try:
-                return _execute(self._connection, statement, *arguments)
+                return execute(self._connection, statement, *arguments)
             except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
                 self._connection.close()
                 self._connection = self._open_anew(error)
-                return _execute(self._connection, statement, *arguments)
+                return execute(self._connection, statement, *arguments)
 
     def has(self, key: CacheKey) -> bool:
         return bool(self._fetch("SELECT 1 FROM entries WHERE key = ?", key))
@@ -162,7 +161,7 @@ class Index:
             return
         with self._lock:
             self._connection.close()
-            self._connection = self._open_anew(_damage(said[0][0].decode("utf-8", "replace")))
+            self._connection = self._open_anew(damage(said[0][0].decode("utf-8", "replace")))
         for row in rows:
             self._fetch(_INSERT, *row)
 
@@ -179,49 +178,12 @@ class Index:
             yield IndexRow(*row)
 
 
-def is_code(error: sqlite3.Error, *codes: int) -> bool:
-    """Whether SQLite's primary result code is one of these."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in codes
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    # With statements that are right, an SQL error means that the schema or a value was damaged.
-    damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
-    return is_code(error, *damage) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ
-
-
-def _connect(uri: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
-    connection.text_factory = bytes  # a damaged value may claim to be text
-    try:
-        prepare(connection)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def _execute(connection: sqlite3.Connection, statement: str, *arguments: Any) -> list[Any]:
-    try:
-        return connection.execute(statement, arguments).fetchall()
-    except UnicodeDecodeError as error:  # SQLite's complaint about a damaged schema quotes it
-        raise _damage("its schema is not text") from error
-
-
 def _prepare(connection: sqlite3.Connection) -> None:
-    deadline = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            _execute(connection, "PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError as error:  # SQLite does not wait by itself when two processes do this at once
-            if not is_code(error, sqlite3.SQLITE_BUSY) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    _execute(connection, "PRAGMA synchronous=NORMAL")
-    _execute(connection, "PRAGMA cell_size_check=ON")
-    _execute(connection, _SCHEMA)
-    _execute(
+    use_wal(connection)
+    execute(connection, "PRAGMA synchronous=NORMAL")
+    execute(connection, "PRAGMA cell_size_check=ON")
+    execute(connection, _SCHEMA)
+    execute(
         connection, "DELETE FROM entries WHERE key = x''"
     )  # removes nothing, and fails where nothing can be written
 
@@ -231,14 +193,8 @@ def _may_write(path: Path) -> bool:
     return all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.parent))
 
 
-def _damage(message: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(message)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
-
-
 def _try(connection: sqlite3.Connection) -> None:
-    _execute(connection, "SELECT key FROM entries LIMIT 1")
+    execute(connection, "SELECT key FROM entries LIMIT 1")
 
 
 def _is_right(row: tuple[Any, ...]) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 import threading
+from functools import partial
 
 from sdgraph.engine.cachekey import CacheKey
-from sdgraph.engine.stores.base import Payloads, Result
+from sdgraph.engine.stores.base import Payloads, Release, Result
 from sdgraph.errors import Problem
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
@@ -41,6 +42,7 @@ class MemoryStore:
         An entry used since has a higher priority than its item says.
         """
         self._age = 0.0
+        self._claims: dict[CacheKey, object] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -86,6 +88,16 @@ class MemoryStore:
         self._age = priority
         self.used_bytes -= entry.nbytes
         del self._entries[key]
+
+    def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
+        claim = object()
+        return partial(self._release, key) if self._claims.setdefault(key, claim) is claim else None
+
+    def _release(self, key: CacheKey) -> None:
+        self._claims.pop(key, None)
+
+    def is_claimed(self, key: CacheKey) -> bool:
+        return key in self._claims
 
     def clear(self) -> None:
         """Forget everything."""
