@@ -178,11 +178,15 @@ def _tower(layout: Layout, kind: TowerKind) -> TextTower:
 
 
 def _joined_width(layout: Layout, family: Family, towers: tuple[TextTower, ...]) -> int:
-    """Length of the joined vectors; with a transformer, that of its T5, which may be absent."""
-    if family.denoiser == "transformer":
-        config = layout.config("transformer")
-        return number(layout.configs / "transformer", config, "joint_attention_dim")
-    return sum(tower.width for tower in towers)
+    """Length of the joined vectors; with a transformer that of its T5, which the others are made as long as."""
+    if family.denoiser == "unet":
+        return sum(tower.width for tower in towers)
+    widths = [tower.width for tower in towers if tower.kind == "t5"]
+    return (
+        widths[0]
+        if widths
+        else number(layout.configs / "transformer", layout.config("transformer"), "joint_attention_dim")
+    )
 
 
 def read_controlnet(source: str, dtype: Dtype = "float32") -> ControlNetHandle:
@@ -213,6 +217,21 @@ def checkpoint_fingerprint(source: str, **options: Any) -> str:
     return read_checkpoint(source, **options).fingerprint
 
 
+def read_text_encoder(
+    source: str, dtype: Dtype = "float32", *, config: str = "", allow_pickle: bool = False
+) -> TextEncoderHandle:
+    """The handle of a checkpoint's text encoders; the other parts need not be there. Raises ModelError as above."""
+    layout = open_layout(source, config, allow_pickle)
+    family = layout.family if isinstance(layout, FileLayout) else _family(layout, source, texts_only=True)
+    common: dict[str, Any] = {"source": source, "family": family.name, "config": config, "allow_pickle": allow_pickle}
+    return _text_encoder(layout, family, common | {"dtype": dtype})
+
+
+def text_encoder_fingerprint(source: str, **options: Any) -> str:
+    """Digest of text encoders, for a loader node's key. Options and errors are those of `read_text_encoder`."""
+    return read_text_encoder(source, **options).fingerprint
+
+
 def controlnet_fingerprint(source: str) -> str:
     """Digest of a ControlNet's content, for a loader node's key. Raises ModelError as `read_controlnet` does."""
     return read_controlnet(source).fingerprint
@@ -223,7 +242,7 @@ def component_folder(source: str, component: str) -> Path:
     return resolve(source) / component
 
 
-def _family(layout: Layout, source: str) -> Family:
+def _family(layout: Layout, source: str, texts_only: bool = False) -> Family:
     index = read_config(layout.configs / "model_index.json")
     pipeline = str(index.get("_class_name"))
     if pipeline not in PIPELINES:
@@ -232,10 +251,10 @@ def _family(layout: Layout, source: str) -> Family:
             f"`{source}` is a model for {pipeline}, expected one for {', '.join(PIPELINES)}.",
             "Use a Stable Diffusion, SDXL or FLUX.1 model, for example `builtin:shapes`.",
         )
-    unet = layout.config("unet") if pipeline.startswith("StableDiffusion") and layout.has("unet") else {}
+    unet = layout.config("unet") if (layout.configs / "unet" / "config.json").is_file() else {}
     family = family_of(index, unet)
     assert family is not None
-    expected = {family.denoiser: family.denoiser_class, "vae": "AutoencoderKL"}
+    expected = {} if texts_only else {family.denoiser: family.denoiser_class, "vae": "AutoencoderKL"}
     for kind in family.towers:
         if not kind.optional or part_class(index, kind.component):
             expected |= {kind.component: kind.model_class, kind.tokenizer: kind.tokenizer_class}

@@ -110,9 +110,11 @@ def test_another_kind_of_part_is_named(copy: Path) -> None:
     assert caught.value.code == "model-kind-unsupported"
 
 
-def test_an_inpainting_denoiser_is_refused(copy: Path) -> None:
-    edit_json(copy / "unet" / "config.json", in_channels=9)
+def test_a_denoiser_that_takes_other_pictures_is_refused_and_one_for_inpainting_is_not(copy: Path) -> None:
+    edit_json(copy / "unet" / "config.json", in_channels=5)
     assert code_of(copy) == "model-kind-unsupported"
+    edit_json(copy / "unet" / "config.json", in_channels=9)
+    assert read_checkpoint(str(copy)).denoiser.inpainting
 
 
 def test_reading_handles_imports_no_torch(tiny_folder: Path) -> None:

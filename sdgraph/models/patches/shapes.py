@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from sdgraph.models.checkpoint import component_folder
-from sdgraph.models.patches.files import read_header
+from sdgraph.models.header import read_header
 from sdgraph.models.patches.fit import Shapes
 from sdgraph.models.patches.keys import Component
+from sdgraph.models.source import locate
 from sdgraph.models.weights import PICKLES, weights_files
 from sdgraph.payloads.handles import DenoiserHandle, ModelHandle, TextEncoderHandle
 
@@ -40,6 +41,8 @@ def tower_component(folder: str) -> Component:
 
 
 def _shapes(handle: ModelHandle, folder: str) -> Shapes | None:
+    if locate(handle.source).is_file():
+        return None  # one file for everything has other names, which loading converts
     files, _ = weights_files(component_folder(handle.source, folder), allow_pickle=True)
     if any(path.suffix in PICKLES for path in files):
         return None
