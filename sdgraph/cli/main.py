@@ -22,6 +22,7 @@ _COMMANDS = {
     "plan": "Show what a run would do, and why.",
     "check": "List everything that is wrong with workflows.",
     "nodes": "Show the node types, or one of them.",
+    "serve": "Answer HTTP requests.",
     "cache": "Look after the stored results.",
     "export": "Write a workflow in another form.",
 }

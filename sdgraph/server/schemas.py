@@ -1,0 +1,101 @@
+"""What requests and answers look like. The OpenAPI document and the clients' types are made of these."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sdgraph.errors import Severity
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class WorkflowName(_Schema):
+    """A workflow that the server has."""
+
+    name: str
+
+
+class PlanRequest(_Schema):
+    """A workflow and the values of its inputs."""
+
+    workflow: dict[str, Any]
+    """The document, or `{"name": "txt2img"}` for one that the server has."""
+    inputs: dict[str, Any] = {}
+    """Values by input name, as they would stand in the file."""
+    outputs: list[str] | None = None
+    """The outputs wanted; all when left out."""
+    priority: int = Field(0, ge=-100, le=100)
+    """Of runs that wait, the one with the highest goes first."""
+
+
+class ProblemOut(BaseModel):
+    """One thing that is wrong."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    node: str | None = None
+    port: str | None = None
+    severity: Severity = "error"
+
+
+class CheckAnswer(BaseModel):
+    """Everything that is wrong with a workflow."""
+
+    ok: bool
+    problems: list[ProblemOut]
+
+
+class PlanRow(BaseModel):
+    """What is to be done about one node."""
+
+    action: Literal["run", "hit", "maybe", "unused"]
+    code: str
+    """The class of the reason."""
+    reason: str
+    store: str | None
+    """The tier that has the result."""
+    key: str
+
+
+class PlanAnswer(BaseModel):
+    """What a run would do."""
+
+    workflow: str
+    nodes: dict[str, PlanRow]
+    run: int
+    hit: int
+    maybe: int
+    unused: int
+    problems: list[ProblemOut]
+
+
+class WorkflowEntry(BaseModel):
+    """A workflow that the server has."""
+
+    name: str
+    title: str
+    """The document's own name."""
+    description: str
+    shipped: bool
+    """A template that comes with sdgraph; saving under its name makes a copy of one's own."""
+    version: str
+    """Changes with the content: the ETag."""
+
+
+class WorkflowList(BaseModel):
+    """The workflows that the server has, by name."""
+
+    workflows: list[WorkflowEntry]
+
+
+class Health(BaseModel):
+    """Whether the server works."""
+
+    status: Literal["ok"]
+    version: str
+    uptime_s: float

@@ -1,0 +1,43 @@
+"""What the routes work with, and where their slow work is done."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from aiohttp import web
+
+from sdgraph.core.registry import Registry
+from sdgraph.engine.journal import Journal
+from sdgraph.engine.stores.base import ResultStore
+from sdgraph.server.library import Library
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """The parts of a running server."""
+
+    registry: Registry
+    store: ResultStore
+    journal: Journal | None
+    library: Library
+    max_nodes: int
+    started_s: float = field(default_factory=time.monotonic)
+    threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="sdgraph-server")
+    )
+
+    async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something that may take a moment (files, planning) on a thread, so that others are answered meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: work(*args, **kwargs))
+
+
+STATE = web.AppKey("state", ServerState)

@@ -1,0 +1,82 @@
+"""`sdgraph serve` as a process: ready when it says so, light, and gone when it is told to."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from tests.cli.conftest import Command
+
+Process = Callable[..., "subprocess.Popen[bytes]"]
+_IDLE_BYTES = 150 * 10**6
+
+
+@contextmanager
+def serving(process: Process, *arguments: str) -> Generator[tuple[subprocess.Popen[bytes], str]]:
+    """A server and the address that it printed."""
+    server = process("serve", "--port", "0", *arguments)
+    assert server.stdout is not None
+    try:
+        yield server, server.stdout.readline().decode().strip()
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def get(address: str, path: str, **headers: str) -> tuple[int, str]:
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    with closing(connection):
+        connection.request("GET", path, headers=headers)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+
+
+def test_the_address_is_printed_when_it_answers_without_torch_and_in_little_memory(process: Process) -> None:
+    with serving(process) as (server, address):
+        assert get(address, "/api/health")[0] == 200
+        assert "toy.add" in json.loads(get(address, "/api/catalog")[1])["nodes"]
+        running = psutil.Process(server.pid)
+        assert not [found.path for found in running.memory_maps() if "torch" in found.path]
+        assert running.memory_full_info().uss < _IDLE_BYTES
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_in_good_order_when_told_to(process: Process, number: signal.Signals) -> None:
+    with serving(process) as (server, address):
+        assert get(address, "/api/health")[0] == 200
+        os.kill(server.pid, number)
+        assert server.wait(30) == 0
+
+
+def test_off_loopback_a_token_is_made_and_printed(process: Process) -> None:
+    with serving(process, "--host", "0.0.0.0") as (server, address):
+        address = address.replace("0.0.0.0", "127.0.0.1")
+        assert get(address, "/api/health")[0] == 401
+        assert server.stderr is not None
+        token = next(line.split()[-1].decode() for line in server.stderr if b"token" in line)
+        assert get(address, "/api/health", Authorization=f"Bearer {token}")[0] == 200
+
+
+def test_an_address_that_is_taken_is_told(process: Process, sdgraph: Command) -> None:
+    with serving(process) as (_, address):
+        done = sdgraph("serve", "--port", str(urlsplit(address).port))
+    assert done.code == 2
+    assert "[address-unusable]" in done.err
+
+
+def test_the_shipped_workflows_are_offered(process: Process) -> None:
+    shipped = {path.stem for path in (Path(__file__).parents[2] / "workflows").glob("*.json")}
+    with serving(process) as (_, address):
+        listed = json.loads(get(address, "/api/workflows")[1])["workflows"]
+    assert {found["name"] for found in listed if found["shipped"]} == shipped
