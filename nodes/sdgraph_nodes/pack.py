@@ -12,16 +12,10 @@ from sdgraph_nodes.conditioning import (
     ZeroConditioning,
 )
 from sdgraph_nodes.conditioning_limits import LimitToArea, LimitToMask, LimitToRange
-from sdgraph_nodes.conditioning import (
-    AverageConditioning,
-    CombineConditioning,
-    ConcatConditioning,
-    ZeroConditioning,
-)
-from sdgraph_nodes.conditioning_limits import LimitToArea, LimitToMask, LimitToRange
 from sdgraph_nodes.control import ApplyControl, LoadControlNet
 from sdgraph_nodes.crop_stitch import CropToMask, Stitch
 from sdgraph_nodes.distilled_guidance import SetDistilledGuidance
+from sdgraph_nodes.embedding import TextEmbedding
 from sdgraph_nodes.empty_latents import EmptyLatents
 from sdgraph_nodes.encode_text import EncodeText, JoinPrompt
 from sdgraph_nodes.grid import Grid, Join
@@ -33,6 +27,7 @@ from sdgraph_nodes.load_checkpoint import LoadCheckpoint
 from sdgraph_nodes.load_image import LoadImage
 from sdgraph_nodes.load_text_encoder import LoadTextEncoder
 from sdgraph_nodes.load_vae import LoadVae
+from sdgraph_nodes.lora import DenoiserLora, Lora
 from sdgraph_nodes.mask_edits import CombineMasks, FeatherMask, GrowMask, InvertMask, MaskFromImage
 from sdgraph_nodes.mask_shapes import DrawMask, GradientMask
 from sdgraph_nodes.outpaint import PadForOutpainting
@@ -54,18 +49,14 @@ PACK = NodePack(
     nodes=(
         LoadCheckpoint,
         LoadVae,
+        Lora,
+        DenoiserLora,
+        TextEmbedding,
         LoadTextEncoder,
         SetPictureFacts,
         SetDistilledGuidance,
         EncodeText,
         JoinPrompt,
-        CombineConditioning,
-        ConcatConditioning,
-        AverageConditioning,
-        LimitToArea,
-        LimitToMask,
-        LimitToRange,
-        ZeroConditioning,
         CombineConditioning,
         ConcatConditioning,
         AverageConditioning,

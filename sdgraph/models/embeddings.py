@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
 from sdgraph.models.fingerprint import file_digest
-from sdgraph.models.patches.files import find_file, read_header, read_tensors
+from sdgraph.models.header import damaged
+from sdgraph.models.patches.files import find_file, open_file, read_tensors
 from sdgraph.models.patches.keys import Component
 from sdgraph.models.patches.shapes import tower_component
-from sdgraph.models.weights import PICKLES, damaged
+from sdgraph.models.weights import PICKLES
 from sdgraph.payloads.handles import TextEncoderHandle, TextTower
 from sdgraph.payloads.patch import Embedding
 
@@ -76,7 +77,7 @@ def with_embedding(
     added = Embedding(
         name=chosen, source=source, fingerprint=file_digest(file.path), allow_pickle=file.path.suffix in PICKLES
     )
-    kept = tuple(known for known in handle.embeddings if known.name != chosen)
+    kept = tuple(known for known in handle.embeddings if known.name.casefold() != chosen.casefold())
     return replace(handle, embeddings=(*kept, added))
 
 
@@ -86,7 +87,7 @@ def read_embedding(path: Path) -> EmbeddingFile:
         word, tensors = _unpickled(path)
         shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     else:
-        word, shapes = None, dict(read_header(path).shapes)
+        word, shapes = None, dict(open_file(path).shapes)
     named: dict[Component | None, Vectors] = {
         _TOWERS[key]: (key, shape) for key, shape in shapes.items() if key in _TOWERS
     }

@@ -13,7 +13,7 @@ class Patch:
     """A file of weight changes on one model. A denoiser and a text encoder each have one of their own."""
 
     source: str
-    """The reference of the file, for example `builtin:shapes/lora_soft`."""
+    """The reference of the file, for example `builtin:shapes/lora_neon`."""
     fingerprint: str
     """Digest of the file's content, hex. Two patches with the same one do the same, wherever their files are."""
     strength: float

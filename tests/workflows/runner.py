@@ -17,6 +17,7 @@ from sdgraph.engine.plan import make_plan
 from sdgraph.engine.report import RunReport
 from sdgraph.engine.stores.base import Payloads, ResultStore
 from sdgraph.engine.stores.memory import MemoryStore
+from tests.workflows.small_files import tiny_embedding, tiny_lora
 
 FOLDER = Path(__file__).parent.parent.parent / "workflows"
 NAMES = (
@@ -27,6 +28,8 @@ NAMES = (
     "tile_upscale",
     "shared_conditioning",
     "multistage",
+    "lora",
+    "textual_inversion",
 )
 TINY = "synthetic:sd15-tiny"
 
@@ -58,6 +61,10 @@ def tiny(name: str) -> WorkflowDocument:
                 node["values"] = {"source": TINY}
             elif node["type"] == "control.load":
                 node["values"] = {"source": f"{TINY}/controlnet_canny"}
+            elif node["type"] == "model.lora":
+                node["values"] = {"source": str(tiny_lora(TINY))}
+            elif node["type"] == "text.embedding":
+                node["values"] = {"source": str(tiny_embedding(TINY))}
             elif node["type"] == "sd.sampler":
                 node["values"]["steps"] = 4  # tile upscales run few of their steps as it is
             for stage in node.get("values", {}).get("stages", ()):

@@ -21,6 +21,8 @@ EXPOSED = {
     "tile_upscale": KNOBS | {"image"},
     "shared_conditioning": KNOBS | SIZE | {"image"},
     "multistage": KNOBS | SIZE,
+    "lora": KNOBS | SIZE | {"source", "strength", "text_strength"},
+    "textual_inversion": KNOBS | SIZE | {"source", "name"},
 }
 
 

@@ -82,7 +82,7 @@ class Kronecker:
 
         left, right = _whole(self.left), _whole(self.right, self.core)
         left = left.reshape(*left.shape, *[1] * (right.dim() - left.dim()))
-        return self.scale * torch.kron(left, right)[rows].reshape(weight.shape)
+        return self.scale * torch.kron(left, right.contiguous())[rows].reshape(weight.shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any
 
+from sdgraph.models.header import damaged
 from sdgraph.models.patches.adapters import (
     Adapter,
     Decomposed,
@@ -18,7 +19,6 @@ from sdgraph.models.patches.adapters import (
 )
 from sdgraph.models.patches.files import PatchFile, nested_metadata
 from sdgraph.models.patches.keys import Component, Entry
-from sdgraph.models.weights import damaged
 
 if TYPE_CHECKING:
     from torch import Tensor

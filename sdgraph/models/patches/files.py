@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
+from sdgraph.models.header import damaged, read_header
 from sdgraph.models.source import parse_source, resolve
-from sdgraph.models.weights import PICKLES, check_whole, damaged, pickle_refused
+from sdgraph.models.weights import PICKLES, pickle_refused
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,19 +42,13 @@ def find_file(source: str, allow_pickle: bool = False) -> Path:
     return path
 
 
-def read_header(path: Path) -> PatchFile:
-    """Names, shapes and metadata of a safetensors file. Raises ModelError [model-damaged], [model-missing]."""
-    from safetensors import SafetensorError, safe_open
-
+def open_file(path: Path) -> PatchFile:
+    """A safetensors file by its header. Raises ModelError [model-damaged], [model-missing]."""
     try:
-        check_whole(path)
-        with safe_open(str(path), framework="np") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            return PatchFile(path, shapes, file.metadata() or {})
-    except SafetensorError as error:
-        raise damaged(path, f"{error}") from error
+        header = read_header(path)
     except OSError as error:
         raise ModelError("model-missing", f"{path} can't be read: {error.strerror}.", "Check the file.") from error
+    return PatchFile(path, header.shapes, header.metadata)
 
 
 def read_tensors(path: Path, keys: Iterable[str], device: str) -> dict[str, Tensor]:

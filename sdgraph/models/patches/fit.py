@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
+from sdgraph.models.header import damaged
 from sdgraph.models.patches.files import PatchFile
 from sdgraph.models.patches.keys import Component, Entry
 from sdgraph.models.patches.names import Target, known_names
-from sdgraph.models.weights import damaged
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]

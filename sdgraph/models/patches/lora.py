@@ -8,7 +8,7 @@ from typing import Any
 
 from sdgraph.errors import ModelError, Problem
 from sdgraph.models.fingerprint import file_digest
-from sdgraph.models.patches.files import PatchFile, find_file, read_header
+from sdgraph.models.patches.files import PatchFile, find_file, open_file
 from sdgraph.models.patches.fit import Fit, Shapes, fit_entries
 from sdgraph.models.patches.keys import Component, Entry, accepted, read_entries
 from sdgraph.models.patches.shapes import handle_networks, handle_shapes
@@ -72,7 +72,7 @@ def lora_fingerprint(source: str) -> str:
 
 def read_lora(source: str) -> Lora:
     """A LoRA by its header. Raises ModelError as `find_file` does, [model-damaged], [lora-unknown] for other files."""
-    file = read_header(find_file(source))
+    file = open_file(find_file(source))
     entries, unknown = read_entries(file.shapes)
     if not entries:
         raise ModelError(
