@@ -35,6 +35,7 @@ from sdgraph_nodes.picture_facts import SetPictureFacts
 from sdgraph_nodes.preview import Preview
 from sdgraph_nodes.resize import Resize
 from sdgraph_nodes.sampler import Sampler, StagedSampler
+from sdgraph_nodes.sampler_advanced import AdvancedSampler
 from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
 from sdgraph_nodes.save_image import SaveImage
 from sdgraph_nodes.switch import Switch
@@ -67,6 +68,7 @@ PACK = NodePack(
         EmptyLatents,
         Sampler,
         StagedSampler,
+        AdvancedSampler,
         SampleStart,
         SampleStage,
         SampleFinish,

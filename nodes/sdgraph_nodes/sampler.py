@@ -1,21 +1,41 @@
 """The samplers that people place: one with plain knobs, and one whose stages are written out."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
-from sdgraph.core.port import In, port
+from sdgraph.core.port import In, Link, port
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, needs_negative
-from sdgraph.diffusion.stages import MAX_STEPS, SigmaName, SolverName, Stage, plan_legs, plan_start
+from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs, plan_start
+from sdgraph.diffusion.tile_weights import TileWeights
+from sdgraph.errors import SamplingError
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
 from sdgraph.payloads.latents import Latents
+from sdgraph.payloads.sampling import SamplingState
 from sdgraph_nodes.outputs import LatentsOut
-from sdgraph_nodes.sampling import MAX_SEED, SampleFinish, SampleStage, SampleStart, negative_missing
+from sdgraph_nodes.sampling import (
+    MAX_SEED,
+    SampleFinish,
+    SampleStage,
+    SampleStart,
+    negative_missing,
+    warn_without_steps,
+)
 from sdgraph_nodes.stage_edits import is_unguided, with_guidance, with_steps
+
+
+class Drawing(NamedTuple):
+    """A model and what it is asked to draw."""
+
+    denoiser: DenoiserHandle
+    positive: Conditioning
+    negative: Conditioning | None
 
 
 class _SamplerPorts(Node[LatentsOut]):
@@ -42,6 +62,19 @@ class _SamplerPorts(Node[LatentsOut]):
     strength: In[float] = port(1.0, ge=0, le=1, linkable=False)
     """How much of the sampling runs: of N steps the last N * strength. Below 1, given latents shine through."""
 
+    tile_px: In[int] = port(0, ge=0, le=8192, multiple_of=8, unit="px")
+    """Edge of the tiles in which the model looks at a picture that is larger than those it was trained on; 0: it looks
+    at the whole."""
+    overlap_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
+    """What neighbouring tiles share at least; about a quarter of a tile or more avoids seams."""
+    tile_weights: In[TileWeights] = port("feather")
+    """How tiles are blended where they overlap: `feather` evenly, `uniform` as MultiDiffusion, `gaussian` as Mixture of
+    Diffusers."""
+
+    def models(self) -> dict[str, Drawing]:
+        """The model that each stage may name, with its conditionings."""
+        return {"base": Drawing(self.denoiser, self.positive, self.negative)}
+
     def expand_stages(self, stages: tuple[Stage, ...], schedule_steps: int, inner: Workflow) -> LatentsOut:
         """The nodes that run `stages`, none of which depends on a stage after it."""
         legs = plan_legs(stages, self.strength, schedule_steps=schedule_steps)
@@ -55,21 +88,31 @@ class _SamplerPorts(Node[LatentsOut]):
             leg=first,
         )
         state = inner.add("start", start).out.state
+        models = self.models()
         for number, leg in enumerate(legs, start=1):
-            guided = needs_negative(leg.guider, is_unguided(leg.guidance))
-            if guided and self.negative is None:
-                raise negative_missing(f"Stage {number}")
-            stage = SampleStage(
-                denoiser=self.denoiser,
-                positive=self.positive,
-                negative=self.negative if guided else None,
-                control=self.control,
-                weak=self.weak if leg.guider.kind == "autoguidance" else None,
-                state=state,
-                leg=leg,
-            )
+            if leg.model not in models:
+                raise _refiner_missing(number)
+            stage = self.stage(models[leg.model], leg, state, f"Stage {number}")
             state = inner.add(f"stage{number}", stage).out.state
         return inner.add("finish", SampleFinish(state=state, given=self.latents)).out
+
+    def stage(self, drawing: Drawing, leg: Leg, state: SamplingState | Link[SamplingState], what: str) -> SampleStage:
+        """The node of one stage."""
+        guided = needs_negative(leg.guider, is_unguided(leg.guidance))
+        if guided and drawing.negative is None:
+            raise negative_missing(what)
+        return SampleStage(
+            denoiser=drawing.denoiser,
+            positive=drawing.positive,
+            negative=drawing.negative if guided else None,
+            control=self.control,
+            weak=self.weak if leg.guider.kind == "autoguidance" else None,
+            state=state,
+            leg=leg,
+            tile_px=self.tile_px,
+            overlap_px=self.overlap_px,
+            tile_weights=self.tile_weights,
+        )
 
 
 class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
@@ -90,6 +133,10 @@ class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
     """How the answers to the two prompts become one; `guidance` is its strength."""
     early_stop: In[EarlyStop | None] = port(None, linkable=False, widget="early_stop")
     """When a picture counts as finished before the last step; empty: never."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        warn_without_steps(known, self.steps, self.strength)
+        return super().infer(known)
 
     def expand(self, inner: Workflow) -> LatentsOut:
         guidance = ConstantGuidance(scale=self.guidance)
@@ -122,6 +169,19 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
     """Steps of the whole schedule in place of `schedule_steps`, with all stages stretched to it; empty: as written."""
     guidance: In[float | None] = port(None, ge=0, le=100, linkable=False)
     """Highest guidance of the first guided stage, to which all the others are scaled; empty: as the stages say."""
+    refiner: In[DenoiserHandle | None] = port(None)
+    """A second model of the same latent space, for stages whose `model` is `refiner`: SDXL's refiner, or any other."""
+    refiner_positive: In[Conditioning | None] = port(None)
+    """What the second model is to draw, encoded by its own text encoder; without it, `positive`."""
+    refiner_negative: In[Conditioning | None] = port(None)
+    """What the second model is to stay away from; without it, `negative`."""
+
+    def models(self) -> dict[str, Drawing]:
+        """The base and, if there is one, the refiner."""
+        positive = self.positive if self.refiner_positive is None else self.refiner_positive
+        negative = self.negative if self.refiner_negative is None else self.refiner_negative
+        found = super().models()
+        return found if self.refiner is None else found | {"refiner": Drawing(self.refiner, positive, negative)}
 
     def expand(self, inner: Workflow) -> LatentsOut:
         stages, schedule_steps = self.stages, self.schedule_steps
@@ -138,3 +198,12 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
         if isinstance(stages, list) and "schedule_steps" not in inputs:
             inputs["schedule_steps"] = sum(stage.get("steps", Stage().steps) for stage in stages)
         return inputs
+
+
+def _refiner_missing(stage: int) -> SamplingError:
+    return SamplingError(
+        "refiner-missing",
+        f"Stage {stage} is drawn by the refiner, and there is none.",
+        "Connect `refiner`, or let the stage's `model` be `base`.",
+        port="refiner",
+    )

@@ -4,9 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.diffusion.stages import Leg
+from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import Sampling, open_model
 from sdgraph.models.counted import counted
@@ -20,9 +22,13 @@ from sdgraph.payloads.sampling import SamplingState
 from sdgraph_nodes.guiding import open_guider, require_weak_match
 from sdgraph_nodes.outputs import LatentsOut
 from sdgraph_nodes.step_preview import StepReport
+from sdgraph_nodes.tiling import tile_grid
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sdgraph.diffusion.state import SamplerState
+    from sdgraph.diffusion.tiles import TileGrid
 
 MAX_SEED = 2**53 - 1
 """The largest whole number that every reader of JSON keeps exactly."""
@@ -48,6 +54,8 @@ class SampleStart(Node[StateOut], type="sample.start", version=2, lane="device")
     """Seed of the noise towards which the first picture's noise is moved; picture i has variation_seed + i."""
     variation_strength: In[float] = port(0.0, ge=0, le=1)
     """How far the noise is moved: 0 not at all, 1 all the way."""
+    add_noise: In[bool] = port(True)
+    """Whether noise is put on given latents; without it they are taken for the signal at the first noise level."""
     leg: In[Leg | None] = port(None, linkable=False)
     """The first stage; None: sampling leaves the latents as they are."""
 
@@ -68,7 +76,7 @@ class SampleStart(Node[StateOut], type="sample.start", version=2, lane="device")
         if latents.empty and (legs or mask is None):
             state = start_from_noise(legs, schedule, seeds, _noise_shape(latents, self.denoiser), variation)
         else:
-            state = start_from_latents(legs, schedule, latents.samples, seeds, variation)
+            state = start_from_latents(legs, schedule, latents.samples, seeds, variation, noisy=self.add_noise)
         if mask is not None:
             state = keep(state, schedule, latents.samples, mask.values, variation, mask.differential, mask.visible)
         return StateOut(state=_to_payload(state, self.denoiser))
@@ -91,28 +99,52 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
     """Where the stage before ended."""
     leg: In[Leg] = port(linkable=False)
     """The stage."""
+    tile_px: In[int] = port(0, ge=0, le=8192, multiple_of=8, unit="px")
+    """Edge of one tile; 0: the whole picture at once."""
+    overlap_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
+    """What neighbouring tiles share at least."""
+    tile_weights: In[TileWeights] = port("feather")
+    """How tiles are blended where they overlap."""
 
     def run(self, ctx: RunContext) -> StateOut:
         from sdgraph.diffusion.sampling import run_stage
         from sdgraph.diffusion.solvers.table import rounds_timesteps
+        from sdgraph_nodes.tiled_guider import TiledGuider
 
         if self.weak is not None:
             require_weak_match(self.denoiser, self.weak)
         pool = ctx.service(ModelPool)
         negative = self.positive if self.negative is None else self.negative.as_negative()
-        start = _from_payload(self.state, ctx.device)
+        start = self._start(ctx.device)
         kept = start.kept
         channels = None if kept is None else kept.channels()
         put_back = kept is not None and (kept.differential or not self.denoiser.inpainting)
         base = None if self.negative is None else negative
         sampling = Sampling(base, StepClock(self.leg, start.step), whole_timesteps=rounds_timesteps(self.leg.solver))
         with open_model(pool, self.denoiser, self.control, ctx.device, channels, sampling) as model:
-            report = StepReport(ctx, self.denoiser, self.leg.steps)
+            grid = self._grid(start.x)
+            report = StepReport(ctx, self.denoiser, self.leg.steps, parts=len(grid.tiles) if grid else 1)
             with open_guider(ctx, self.leg.guider, model, self.positive, negative, self.weak) as guider:
                 asked = counted(guider, sampling)
+                if grid is not None:
+                    asked = TiledGuider(asked, grid, report.part, model.focused)
                 state = run_stage(self.leg, start, asked, model.schedule, report.step, model.begin_step, put_back)
             report.end(state)
         return StateOut(state=_to_payload(state, self.denoiser))
+
+    def _start(self, device: str) -> "SamplerState":
+        """The state that came in. What a solver or a guider remembers of another model is left behind."""
+        from sdgraph.diffusion.solvers.contract import SolverState
+
+        require_same_space(self.state.space, self.denoiser.space, "The denoiser")
+        state = _from_payload(self.state, device)
+        if self.state.model in ("", self.denoiser.fingerprint):
+            return state
+        return replace(state, solver=None, history=SolverState(), memory=None, settling=None)
+
+    def _grid(self, x: "Tensor") -> "TileGrid | None":
+        """The tiles of latents [B, C, h, w]; None: they are looked at as a whole."""
+        return tile_grid(self.denoiser, x.shape[2:], self.tile_px, self.overlap_px, self.tile_weights)
 
 
 class SampleFinish(Node[LatentsOut], type="sample.finish", version=2):
@@ -140,6 +172,17 @@ def negative_missing(what: str) -> SamplingError:
     )
 
 
+def warn_without_steps(known: Known, steps: object, strength: object) -> None:
+    """Warn before the run of a strength above 0 that leaves not one of the steps; either may still be a link."""
+    if isinstance(steps, int) and isinstance(strength, float) and strength > 0 and steps * strength < 1:
+        known.warn(
+            "strength-without-steps",
+            f"A strength of {strength:g} leaves none of {steps} steps, so nothing is drawn.",
+            f"Use a strength of at least {1 / steps:.2g}, or more steps.",
+            "strength",
+        )
+
+
 def _noise_shape(latents: Latents, denoiser: DenoiserHandle) -> tuple[int, int, int]:
     """[C, h, w] of one item in the denoiser's latent space, at the size that the empty latents ask for."""
     step = denoiser.space.downscale
@@ -155,7 +198,8 @@ def _noise_shape(latents: Latents, denoiser: DenoiserHandle) -> tuple[int, int, 
 
 def _to_payload(state: "SamplerState", denoiser: DenoiserHandle) -> SamplingState:
     meta, tensors = state.to_tensors()
-    return SamplingState(meta, {name: tensor.cpu() for name, tensor in tensors.items()}, denoiser.space)
+    model = "" if state.solver is None else denoiser.fingerprint
+    return SamplingState(meta, {name: tensor.cpu() for name, tensor in tensors.items()}, denoiser.space, model)
 
 
 def _from_payload(state: SamplingState, device: str) -> "SamplerState":

@@ -1,12 +1,15 @@
 """Larger pictures with new detail, drawn tile by tile."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs
+from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import Sampling, open_model
 from sdgraph.models.pool import ModelPool
@@ -18,7 +21,7 @@ from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents, item_seeds
 from sdgraph_nodes.outputs import ImageOut
 from sdgraph_nodes.resize import resample
-from sdgraph_nodes.sampling import MAX_SEED, negative_missing
+from sdgraph_nodes.sampling import MAX_SEED, negative_missing, warn_without_steps
 from sdgraph_nodes.step_preview import StepReport
 
 if TYPE_CHECKING:
@@ -50,6 +53,9 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
     """Edge of one tile; best the size of the pictures that the model was trained on."""
     overlap_px: In[int] = port(128, ge=0, le=2048, multiple_of=8, unit="px")
     """What neighbouring tiles share at least."""
+    tile_weights: In[TileWeights] = port("feather")
+    """How tiles are blended where they overlap: `feather` evenly, `uniform` as MultiDiffusion, `gaussian` as Mixture of
+    Diffusers."""
     strength: In[float] = port(0.3, ge=0, le=1)
     """How much is redrawn: 0 is plain resampling through the autoencoder, 1 draws from nothing."""
     steps: In[int] = port(20, ge=1, le=MAX_STEPS)
@@ -62,6 +68,10 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
     """How the noise levels are spaced."""
     seed: In[int] = port(0, ge=0, le=MAX_SEED, widget="seed")
     """Seed of the first picture's noise; picture i of a batch has seed + i."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        warn_without_steps(known, self.steps, self.strength)
+        return {}
 
     def run(self, ctx: RunContext) -> ImageOut:
         if self.negative is None and self.guidance != 1:
@@ -95,7 +105,7 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
 
         step = self.denoiser.space.downscale
         height, width = latents.samples.shape[2:]
-        return TileGrid(height, width, self.tile_px // step, self.overlap_px // step)
+        return TileGrid(height, width, self.tile_px // step, self.overlap_px // step, blending=self.tile_weights)
 
     def _redrawn(self, latents: Latents, leg: Leg, ctx: RunContext) -> Latents:
         """The latents with the noise of `leg` put on and taken off again."""
@@ -112,7 +122,7 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
         with open_model(ctx.service(ModelPool), self.denoiser, None, ctx.device, None, sampling) as model:
             schedule = model.schedule
             plain = counted(ClassifierFreeGuidance(model, self.positive, negative), sampling)
-            guider = TiledGuider(plain, grid, report.part)
+            guider = TiledGuider(plain, grid, report.part, model.focused)
             seeds = item_seeds(latents, self.seed)
             start = start_from_latents((leg,), schedule, latents.samples.to(ctx.device), seeds)
             state = run_stage(leg, start, guider, schedule, report.step, model.begin_step)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from sdgraph.diffusion.guidance import FIRST_STEP, Guided, Guider, StepContext, selected
 from sdgraph.diffusion.tiles import TileGrid, blend
+from sdgraph.models.view import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,8 +18,8 @@ class TiledGuider:
     """Asks another guider about each tile and blends the answers over the overlaps.
 
     Because neighbours agree after every step, they never drift apart, whatever the solver: there are no seams to hide
-    at the end (Bar-Tal et al. 2023, MultiDiffusion, arXiv:2302.08113, section 4.1, with feathered weights). The order
-    of the tiles does not matter.
+    at the end (Bar-Tal et al. 2023, MultiDiffusion, arXiv:2302.08113, section 4.1, with the weights of the grid). The
+    order of the tiles does not matter.
     """
 
     guider: Guider
@@ -25,6 +27,8 @@ class TiledGuider:
     """Over the latents, in latent pixels."""
     on_tile: Callable[[int], None]
     """Called with the tile's number before each tile; may raise to cancel."""
+    focused: Callable[[Window], AbstractContextManager[None]] = lambda _: nullcontext()
+    """Within its `with` block the model cuts what belongs to the whole picture (control, masks) to a tile."""
 
     def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
         """The guided denoised latents [B, C, h, w]; `nfe` counts evaluations over all tiles."""
@@ -32,7 +36,8 @@ class TiledGuider:
         for number, tile in enumerate(self.grid.tiles):
             self.on_tile(number)
             there = at if at.memory is None else replace(at, memory=tile.crop(at.memory).contiguous())
-            answers.append(self.guider.guide(tile.crop(x).contiguous(), sigma, scale, there))
+            with self.focused(Window(tile, self.grid.height, self.grid.width)):
+                answers.append(self.guider.guide(tile.crop(x).contiguous(), sigma, scale, there))
         return Guided(
             blend(self.grid, [answer.denoised for answer in answers]),
             sum(answer.nfe for answer in answers),

@@ -54,11 +54,12 @@ def start_from_latents(
     latents: Tensor,
     seeds: Sequence[int],
     variation: Variation | None = None,
+    noisy: bool = True,
 ) -> SamplerState:
     """Clean latents [B, C, h, w] with the noise of the seeds on top, as strong as the first leg expects.
 
-    Without legs (strength 0) the latents stay as they are. Raises SamplingError `seed-count` unless there is one seed
-    per item.
+    With `noisy` off nothing is put on top, though sampling starts at the same noise level. Without legs (strength 0)
+    the latents stay as they are. Raises SamplingError `seed-count` unless there is one seed per item.
     """
     if len(seeds) != len(latents):
         raise SamplingError(
@@ -71,6 +72,8 @@ def start_from_latents(
         return SamplerState(clean, 0.0, tuple(seeds), draws=0, path=schedule.path)
     schedule = schedule.for_latents(*latents.shape[-2:])
     sigma = start_sigma(legs[0], schedule)
+    if not noisy:
+        return SamplerState(schedule.alpha(sigma) * clean, sigma, tuple(seeds), path=schedule.path)
     noise = _initial_noise(seeds, latents.shape[1:], variation).to(latents.device)
     return SamplerState(schedule.alpha(sigma) * clean + sigma * noise, sigma, tuple(seeds), path=schedule.path)
 

@@ -13,7 +13,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
+
+_GAUSSIAN_VARIANCE = 0.01
+"""Of the weights of Mixture of Diffusers, in squared tile edges, as in its author's code."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class TileGrid:
     """Edge of a tile."""
     overlap: int
     align: int = 1
+    blending: TileWeights = "feather"
 
     def __post_init__(self) -> None:
         if min(self.height, self.width, self.tile, self.align) < 1:
@@ -67,10 +72,10 @@ class TileGrid:
 
     def weights(self) -> list[Tensor]:
         """The share of each tile in the blend: float64 [tile height, tile width]; they sum to 1 at every point."""
-        raw = [self._feather(tile.left, tile.width, self.width) for tile in self.tiles]
         raw = [
-            self._feather(tile.top, tile.height, self.height)[:, None] * across
-            for tile, across in zip(self.tiles, raw, strict=True)
+            self._profile(tile.top, tile.height, self.height)[:, None]
+            * self._profile(tile.left, tile.width, self.width)
+            for tile in self.tiles
         ]
         total = torch.zeros(self.height, self.width, dtype=torch.float64)
         for tile, weight in zip(self.tiles, raw, strict=True):
@@ -84,6 +89,17 @@ class TileGrid:
         gaps = math.ceil((size - self.tile) / (self.tile - self.overlap))
         room = (size - self.tile) // self.align
         return [index * room // gaps * self.align for index in range(gaps + 1)]
+
+    def _profile(self, start: int, length: int, size: int) -> Tensor:
+        """[length]: the weight along one side, before all tiles are made to sum to 1."""
+        match self.blending:
+            case "feather":
+                return self._feather(start, length, size)
+            case "uniform":
+                return torch.ones(length, dtype=torch.float64)
+            case "gaussian":
+                place = (torch.arange(length, dtype=torch.float64) - (length - 1) / 2) / length
+                return torch.exp(-(place**2) / (2 * _GAUSSIAN_VARIANCE))
 
     def _feather(self, start: int, length: int, size: int) -> Tensor:
         """[length]: rises over the overlap at a side where a neighbour is, full elsewhere."""

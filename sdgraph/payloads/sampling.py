@@ -23,6 +23,8 @@ class SamplingState:
     tensors: Mapping[str, Tensor]
     """The noisy latents and the solver's history."""
     space: LatentSpace
+    model: str = ""
+    """Fingerprint of the denoiser that took the last step; "": none did."""
 
 
 class SamplingStateCodec:
@@ -31,12 +33,13 @@ class SamplingStateCodec:
     def encode(self, value: SamplingState) -> Encoded:
         """One blob per tensor."""
         blobs = {name: to_blob(tensor) for name, tensor in value.tensors.items()}
-        return Encoded({"state": dict(value.meta), "space": asdict(value.space)}, blobs)
+        return Encoded({"state": dict(value.meta), "space": asdict(value.space), "model": value.model}, blobs)
 
     def decode(self, encoded: Encoded) -> SamplingState:
         """The state, on the CPU."""
         tensors = {name: from_blob(blob) for name, blob in encoded.blobs.items()}
-        return SamplingState(encoded.meta["state"], tensors, LatentSpace(**encoded.meta["space"]))
+        meta = encoded.meta
+        return SamplingState(meta["state"], tensors, LatentSpace(**meta["space"]), meta.get("model", ""))
 
 
 SAMPLING_STATE = PortType(
