@@ -28,6 +28,13 @@ NAMES = (
     "tile_upscale",
     "shared_conditioning",
     "multistage",
+    "sdxl",
+    "sdxl_refiner",
+    "sd3",
+    "flux",
+    "regional_prompts",
+    "prompt_editing",
+    "prompt_composition",
     "lora",
     "textual_inversion",
 )
@@ -58,7 +65,8 @@ def tiny(name: str) -> WorkflowDocument:
     for graph in (data, *data.get("graphs", {}).values()):
         for node in graph["nodes"].values():
             if node["type"] == "sd.load_checkpoint":
-                node["values"] = {"source": TINY}
+                # Workflows of other families ship with a tiny model.
+                node.setdefault("values", {}).setdefault("source", TINY)
             elif node["type"] == "control.load":
                 node["values"] = {"source": f"{TINY}/controlnet_canny"}
             elif node["type"] == "model.lora":

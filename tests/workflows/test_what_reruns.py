@@ -70,6 +70,7 @@ def test_changing_the_seed_encodes_no_text_and_prepares_no_control(name: str) ->
     session.run(document)
     report = session.run(document, {"seed": 77})
     kept = {"sd", "positive", "negative", "picture", "resized", "edges", "net", "control", "encoded", "start"}
+    kept |= {"refiner", "refiner_positive", "refiner_negative", "guided"}
     assert ran(report)
     assert not ran(report) & kept
 
