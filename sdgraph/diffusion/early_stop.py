@@ -15,7 +15,8 @@ class EarlyStop(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.01
-    """The relative change below which a step counts as quiet: RMS of the change of x0 over the RMS of x0."""
+    """The relative change below which a step counts as quiet, if it is no larger than that of the step before: RMS of
+    the change of x0 over the RMS of x0."""
     patience: int = Field(default=2, ge=1, le=1000)
     """Quiet steps in a row that finish a picture."""
     min_steps: int = Field(default=5, ge=1, le=1000)

@@ -31,19 +31,31 @@ class Settling:
     """[B, C, h, w]: the denoised latents of the step before."""
     quiet: tuple[int, ...]
     """Quiet steps in a row, per picture."""
+    changes: tuple[float, ...] = ()
+    """The relative change of each picture in the last step; empty before there is one."""
 
     def take(self, positions: list[int]) -> Settling:
         """For the pictures at `positions` only."""
-        return Settling(self.last[positions], tuple(self.quiet[position] for position in positions))
+        quiet = tuple(self.quiet[position] for position in positions)
+        changes = tuple(self.changes[position] for position in positions) if self.changes else ()
+        return Settling(self.last[positions], quiet, changes)
 
 
 def watch(settling: Settling | None, denoised: Tensor, threshold: float) -> Settling:
-    """After one more step, which ended with `denoised` [B, C, h, w]."""
+    """After one more step, which ended with `denoised` [B, C, h, w].
+
+    A step is quiet when x0 changed by less than `threshold`, and by no more than in the step before. Without the second
+    condition pictures would stop at once: in strong noise x0 hardly changes either, but by more with every step.
+    """
     if settling is None:
         return Settling(denoised, (0,) * len(denoised))
-    changes = relative_change(denoised, settling.last).tolist()
-    quiet = tuple(count + 1 if change < threshold else 0 for count, change in zip(settling.quiet, changes, strict=True))
-    return Settling(denoised, quiet)
+    changes = tuple(relative_change(denoised, settling.last).tolist())
+    before = settling.changes or (0.0,) * len(changes)
+    quiet = tuple(
+        count + 1 if now < threshold and now <= then else 0
+        for count, now, then in zip(settling.quiet, changes, before, strict=True)
+    )
+    return Settling(denoised, quiet, changes)
 
 
 def settled(settling: Settling, rule: EarlyStop, steps_done: int) -> list[int]:

@@ -91,6 +91,7 @@ class SamplerState:
             history_order=self.history.order,
             path=self.path,
             quiet=() if self.settling is None else self.settling.quiet,
+            changes=() if self.settling is None else self.settling.changes,
             stopped=self.stopped,
             kept=self.kept and (self.kept.timestep_start, self.kept.differential),
         )
@@ -111,7 +112,7 @@ class SamplerState:
             outputs, known.history_sigmas, tensors.get("sample"), known.history_order, tensors.get("noise")
         )
         counts = (known.draws, known.step, known.nfe)
-        settling = Settling(tensors["settling"], known.quiet) if "settling" in tensors else None
+        settling = Settling(tensors["settling"], known.quiet, known.changes) if "settling" in tensors else None
         watched = (tensors.get("memory"), settling, known.stopped, kept)
         return cls(x, known.sigma, known.seeds, *counts, known.solver, history, known.path, *watched)
 
@@ -129,6 +130,7 @@ class _Meta(BaseModel):
     history_order: int
     path: NoisePath = "exploding"
     quiet: tuple[int, ...] = ()
+    changes: tuple[float, ...] = ()
     stopped: tuple[Stop, ...] = ()
     kept: tuple[float, bool] | None = None
     """Where sampling began, and whether the mask is differential."""
