@@ -32,6 +32,7 @@ from sdgraph_nodes.mask_edits import CombineMasks, FeatherMask, GrowMask, Invert
 from sdgraph_nodes.mask_shapes import DrawMask, GradientMask
 from sdgraph_nodes.outpaint import PadForOutpainting
 from sdgraph_nodes.picture_facts import SetPictureFacts
+from sdgraph_nodes.preprocess import Preprocess
 from sdgraph_nodes.preview import Preview
 from sdgraph_nodes.resize import Resize
 from sdgraph_nodes.sampler import Sampler, StagedSampler
@@ -76,6 +77,7 @@ PACK = NodePack(
         VaeDecode,
         LoadControlNet,
         Canny,
+        Preprocess,
         ApplyControl,
         LoadT2IAdapter,
         ApplyT2IAdapter,
