@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from sdgraph_nodes.guiding import require_weak_match
@@ -26,8 +27,11 @@ from sdgraph.diffusion.guider_specs import (
 )
 from sdgraph.diffusion.stages import Stage, plan_legs
 from sdgraph.errors import ModelError, SamplingError
+from sdgraph.payloads.control import Control, ControlBranch
+from sdgraph.payloads.image import Image
 from sdgraph.payloads.sampling import SamplingState
-from tests.nodes.tiny_model import context, empty, model, pool, prompt
+from tests.nodes.pictures import noise
+from tests.nodes.tiny_model import context, controlnet, empty, model, pool, prompt
 from tests.toys import RecordingContext
 
 SPECS: tuple[GuiderSpec, ...] = tuple(kind() for kind in get_args(get_args(GuiderSpec)[0]))
@@ -169,3 +173,33 @@ def test_a_solver_that_cfg_pp_has_no_formula_for_is_refused_before_anything_runs
     with pytest.raises(SamplingError) as caught:
         expanded(guider=CfgPlusPlusSpec(), solver="heun", negative=prompt("blue"))
     assert caught.value.code == "guider-solver"
+
+
+def test_an_early_stop_saves_evaluations_and_says_how_many() -> None:
+    rule = EarlyStop(threshold=1, patience=1, min_steps=3)
+    full = run(staged(CfgSpec(), 12), batch=2)
+    early, items = items_seen(staged(CfgSpec(), 12, early_stop=rule), batch=2)
+    stops = early.meta["stopped"]
+    assert {stop["item"] for stop in stops} == {0, 1}
+    assert all(3 <= stop["step"] < 12 for stop in stops)
+    assert {stop["nfe"] + stop["saved"] for stop in stops} == {full.meta["nfe"]}
+    assert items == sum(stop["nfe"] for stop in stops)
+    assert latents(early).shape == latents(full).shape
+
+
+def test_the_run_hears_what_an_early_stop_has_saved() -> None:
+    ctx = context()
+    state = run(staged(CfgSpec(), 12, early_stop=EarlyStop(threshold=1, patience=1, min_steps=3)), ctx=ctx)
+    (stop,) = state.meta["stopped"]
+    assert ctx.reports[-1] == (12, 12)
+    assert ctx.notes == [f"1 of 1 finished early, which saves {stop['saved']} network evaluations so far"]
+
+
+def test_control_pictures_of_a_batch_stay_with_their_items_when_one_finishes() -> None:
+    rule = EarlyStop(threshold=1, patience=1, min_steps=3)
+    pictures = Image(np.concatenate([noise(64, 64).pixels, 1 - noise(64, 64).pixels]))
+    branches = [ControlBranch(controlnet(), image) for image in (pictures, Image(pictures.pixels[:1]))]
+    together = run(staged(CfgSpec(), 8, early_stop=rule), batch=2, control=Control((branches[0],)))
+    alone = run(staged(CfgSpec(), 8, early_stop=rule), control=Control((branches[1],)))
+    assert float((latents(together)[0] - latents(alone)[0]).abs().max()) <= 2e-4
+    assert len(together.meta["stopped"]) == 2
