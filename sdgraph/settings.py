@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         description="Where models run: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest one that is there. "
         "The option `--device` goes before it.",
     )
+    text_device: str | None = Field(
+        None,
+        pattern=rf"^({_DEVICE})$",
+        description="Where text encoders run, if not where everything else does: with `cpu`, the device's memory is "
+        "left to the model that draws.",
+    )
     cpu_threads: int | None = Field(
         None, ge=1, le=1024, description="Nodes that compute on the processor at once. Without it one for each core."
     )

@@ -97,8 +97,9 @@ def _executor(plan: Plan, registry: Registry, shelf: Shelf, settings: Settings) 
         for step in plan.steps.values()
     )
     factories = dict(registry.services)
-    if settings.models_budget_bytes is not None:
-        factories[ModelPool] = lambda: ModelPool(settings.models_budget_bytes)
+    factories[ModelPool] = lambda: ModelPool(
+        settings.models_budget_bytes, text_device=settings.text_device and resolve_device(settings.text_device)
+    )
     return Executor(
         registry,
         shelf.store,

@@ -66,10 +66,16 @@ class ModelPool:
     """
 
     def __init__(
-        self, budget_bytes: int | None = None, load: Callable[[ModelHandle, str], object] = load_model
+        self,
+        budget_bytes: int | None = None,
+        load: Callable[[ModelHandle, str], object] = load_model,
+        text_device: str | None = None,
     ) -> None:
-        """Models that nobody uses are dropped, least recently used first, while all together exceed `budget_bytes`."""
+        """Models that nobody uses are dropped, least recently used first, while all together exceed `budget_bytes`.
+        Text encoders go to `text_device` if there is one, whatever device a lease asks for.
+        """
         self.budget_bytes = budget_bytes
+        self._text_device = text_device
         self.load_count = 0
         """Models loaded so far."""
         self._load = load
@@ -97,6 +103,8 @@ class ModelPool:
         It is loaded if need be. Raises ModelError when it can't be loaded or a patch does not fit; the next lease then
         tries again.
         """
+        if self._text_device is not None and isinstance(handle, TextEncoderHandle):
+            device = self._text_device
         return self._lease(handle, device)
 
     @contextmanager
