@@ -11,7 +11,6 @@ from sdgraph.diffusion.stages import Leg
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import Sampling, open_model
-from sdgraph.models.counted import counted
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.step_clock import StepClock
 from sdgraph.payloads.conditioning import Conditioning
@@ -109,6 +108,7 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
     def run(self, ctx: RunContext) -> StateOut:
         from sdgraph.diffusion.sampling import run_stage
         from sdgraph.diffusion.solvers.table import rounds_timesteps
+        from sdgraph.models.counted import counted
         from sdgraph_nodes.tiled_guider import TiledGuider
 
         if self.weak is not None:

@@ -36,7 +36,8 @@ class ModelDenoiser(Generic[C]):
     network: Network[C]
     schedule: NoiseSchedule
     whole_timesteps: bool = False
-    """Round timesteps before the network sees them, for networks that embed whole timesteps only."""
+    """Round timesteps before the network sees them, as diffusers does with some solvers; not for flow matching, whose
+    networks are trained at fractions."""
 
     def denoise(self, x: Tensor, sigma: Tensor, conditionings: tuple[C, ...]) -> tuple[Tensor, ...]:
         """The denoised latents [B, C, h, w] under each conditioning, from one forward of the network.
@@ -45,7 +46,7 @@ class ModelDenoiser(Generic[C]):
         """
         times = len(conditionings)
         timestep = self.schedule.timestep_of(sigma)
-        timestep = timestep.round() if self.whole_timesteps else timestep
+        timestep = timestep.round() if self.whole_timesteps and self.schedule.path != "flow" else timestep
         scaled = x / self.schedule.input_scale(_spread(sigma, x))
         prediction = self.network(scaled.repeat(times, 1, 1, 1), timestep.repeat(times), conditionings)
         return tuple(self.from_prediction(part, x, sigma) for part in prediction.to(x.dtype).chunk(times))

@@ -66,6 +66,10 @@ class FlowMatching(NoiseSchedule):
             return self
         return replace(self, shift=self.dynamic.at((height // _PATCH) * (width // _PATCH)))
 
+    def with_shift(self, shift: float) -> FlowMatching:
+        """With a fixed shift in place of the model's own."""
+        return replace(self, shift=shift, dynamic=None)
+
     def _training_sigmas(self) -> Tensor:
         times = torch.arange(1, self.timestep_count + 1, dtype=torch.float32) / self.timestep_count
         return self.shift * times / (1 + (self.shift - 1) * times)
@@ -96,20 +100,31 @@ class FlowMatching(NoiseSchedule):
         """[steps] sigmas, shifted: `trailing` from 1 to 1 / steps as FLUX has it, `linspace` from 1 to the smallest
         sigma as Stable Diffusion 3 has it, and `leading` one step below `trailing`.
 
-        The model's own spacing with a `whole_extra` solver is the one that diffusers calls flow sigmas.
+        With solvers of a `whole_` grid, the model's own spacing is what diffusers calls flow sigmas.
         """
         del to_zero
-        if name is None and grid == "whole_extra":
-            times = (1.0 - np.linspace(1, 1 / self.timestep_count, steps + 1))[::-1][:-1]
+        even = np.linspace(1, 1 / self.timestep_count, steps + 1)
+        if name is None and grid in ("whole_extra", "whole_linspace"):
+            times = (1.0 - even)[::-1][:-1]
+        elif name is None and grid == "whole_unipc":
+            times = even[:-1]
         else:
             times = self._times(name or self.spacing, steps)
-        sigmas = self.shift * times / (1 + (self.shift - 1) * times)
+        sigmas = _shifted(times, self.shift)
         return sigmas if self.terminal is None else _stretched(sigmas, self.terminal)
 
     def shape_ends(self, steps: int) -> tuple[float, float]:
         """Those of the model's own spacing."""
         ends = self.spaced(None, steps, "continuous", to_zero=True)
         return float(ends[0]), float(ends[-1])
+
+    def evenly_between(self, top: float, bottom: float, points: int) -> npt.NDArray[np.float64]:
+        """Evenly spaced before the shift."""
+        ends = _shifted(np.array([top, bottom]), 1 / self.shift)
+        levels = _shifted(np.linspace(ends[0], ends[1], points), self.shift)
+        levels[-1] = bottom
+        levels[0] = top
+        return levels
 
     def _times(self, spacing: Spacing, steps: int) -> npt.NDArray[np.float64]:
         match spacing:
@@ -121,6 +136,11 @@ class FlowMatching(NoiseSchedule):
                 # As diffusers has it, a fixed shift moves the smallest sigma twice.
                 lowest = 1 / self.timestep_count if self.dynamic else self.sigma_min
                 return np.linspace(self.timestep_count, lowest * self.timestep_count, steps) / self.timestep_count
+
+
+def _shifted(times: npt.NDArray[np.float64], shift: float) -> npt.NDArray[np.float64]:
+    """Moved towards the noisy end; the inverse has the shift 1 / shift."""
+    return shift * times / (1 + (shift - 1) * times)
 
 
 def _stretched(sigmas: npt.NDArray[np.float64], terminal: float) -> npt.NDArray[np.float64]:

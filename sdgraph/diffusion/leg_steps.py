@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -34,11 +34,11 @@ def leg_steps(leg: Leg, sigma: float, schedule: NoiseSchedule) -> list[LegStep]:
     planned = leg_sigmas(leg, schedule).tolist()[1:]
     sigmas = [sigma, *(later for later in planned if later < sigma)]
     left_out = leg.steps - (len(sigmas) - 1)
-    timesteps = schedule.timestep_of(torch.tensor(sigmas)).tolist()
+    ends = leg.sigma_end is None and leg.leaves is None
     return [
         LegStep(
             index,
-            Span(here, there, timesteps[index - left_out], leg.final and index == leg.steps - 1, schedule.path),
+            Span(here, there, schedule, leg.first_step + index, leg.total_steps, ends),
             leg.guidance.scale_at(leg.progress_at(index), here),
             StepContext(leg.guidance_first + index, leg.guidance_steps),
         )
@@ -49,7 +49,7 @@ def leg_steps(leg: Leg, sigma: float, schedule: NoiseSchedule) -> list[LegStep]:
 def evaluations(steps: Sequence[LegStep], solver: Solver, history: SolverState, guider: Guider) -> int:
     """Network evaluations per picture that `steps` would take: the solver runs on zeros, and no network is asked."""
     nothing = torch.zeros(1, 1, 1, 1)
-    history = _on_zeros(history)
+    history = history.map(lambda _: nothing)
     count = 0
     for step in steps:
 
@@ -60,12 +60,3 @@ def evaluations(steps: Sequence[LegStep], solver: Solver, history: SolverState, 
 
         _, history = solver.step(answer, nothing, step.span, history, lambda: nothing)
     return count
-
-
-def _on_zeros(history: SolverState) -> SolverState:
-    nothing = torch.zeros(1, 1, 1, 1)
-    return replace(
-        history,
-        outputs=tuple(nothing for _ in history.outputs),
-        sample=None if history.sample is None else nothing,
-    )

@@ -16,6 +16,8 @@ from typing import Literal
 
 NoisePath = Literal["exploding", "flow"]
 
+_PUREST_NOISE = 1 - 1e-6
+
 
 def signal_level(path: NoisePath, sigma: float) -> float:
     """The factor of x0 in x at `sigma`."""
@@ -23,11 +25,14 @@ def signal_level(path: NoisePath, sigma: float) -> float:
 
 
 def log_snr_step(path: NoisePath, sigma: float, sigma_next: float) -> float:
-    """How much lambda = log(signal level / sigma) grows from `sigma` to `sigma_next`.
+    """How much lambda = log(signal level / sigma) grows from `sigma` to `sigma_next`; infinite for `sigma_next` 0.
 
-    Infinite when a step starts at pure noise (sigma 1 of a flow) or ends without noise.
+    Pure noise (sigma 1 of a flow) has a lambda of minus infinity, for which solvers have no formula; like diffusers,
+    this takes the sigma just below it.
     """
-    signal, signal_next = signal_level(path, sigma), signal_level(path, sigma_next)
-    if sigma_next == 0 or signal == 0:
+    if sigma_next == 0:
         return math.inf
+    if path == "flow":
+        sigma, sigma_next = min(sigma, _PUREST_NOISE), min(sigma_next, _PUREST_NOISE)
+    signal, signal_next = signal_level(path, sigma), signal_level(path, sigma_next)
     return math.log((sigma * signal_next) / (sigma_next * signal))

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 BetaKind = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
 PredictionType = Literal["epsilon", "v_prediction", "sample", "flow"]
 Spacing = Literal["trailing", "leading", "linspace"]
-TimestepGrid = Literal["continuous", "whole", "whole_extra", "lcm"]
-"""Which timesteps a solver is used with. `continuous`: fractions allowed. `whole`: rounded. `whole_extra`: rounded, and
-spaced as if there were one more step at the clean end. `lcm`: those that latent consistency models are distilled at."""
+TimestepGrid = Literal["continuous", "whole", "whole_extra", "whole_linspace", "whole_unipc", "lcm"]
+"""Which timesteps a solver is used with in diffusers. `continuous`: fractions allowed. `whole`: rounded. `whole_extra`:
+rounded, and spaced as if there were one more step at the clean end. `whole_linspace`: the same, always with `linspace`
+spacing. `whole_unipc`: the same as `whole_extra`, except for flow matching. `lcm`: those that latent consistency models
+are distilled at."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,6 +40,10 @@ class NoiseSchedule(ABC):
     """How the model's makers space timesteps when sampling."""
     steps_offset: int = 0
     """Timesteps that `leading` spacing is moved up by."""
+    alpha_to_one: bool = True
+    """Whether solvers of the DDIM family end without noise; otherwise at the smallest sigma (`set_alpha_to_one`)."""
+    ends_at_zero: bool = True
+    """Whether the other solvers do (`final_sigmas_type`)."""
 
     path: ClassVar[NoisePath]
     """How x is made of signal and noise; see `noise_path`."""
@@ -140,3 +146,7 @@ class NoiseSchedule(ABC):
     @abstractmethod
     def shape_ends(self, steps: int) -> tuple[float, float]:
         """The largest and the smallest of `steps` sigmas above 0 that a shaped schedule (Karras, ...) runs between."""
+
+    @abstractmethod
+    def evenly_between(self, top: float, bottom: float, points: int) -> npt.NDArray[np.float64]:
+        """[points] sigmas from `top` to `bottom`, evenly spaced in time, with exact ends."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -31,9 +32,11 @@ class _VariancePreservingConfig(_Config):
     prediction_type: Literal["epsilon", "v_prediction", "sample"] = "epsilon"
     timestep_spacing: Spacing = "leading"
     steps_offset: int = Field(0, ge=0)
+    set_alpha_to_one: bool = True
+    final_sigmas_type: Literal["zero", "sigma_min"] = "zero"
 
     def schedule(self) -> NoiseSchedule:
-        return NoiseSchedule.from_betas(
+        schedule = NoiseSchedule.from_betas(
             self.beta_schedule,
             self.beta_start,
             self.beta_end,
@@ -43,6 +46,7 @@ class _VariancePreservingConfig(_Config):
             self.timestep_spacing,
             self.steps_offset,
         )
+        return replace(schedule, alpha_to_one=self.set_alpha_to_one, ends_at_zero=self.final_sigmas_type == "zero")
 
 
 class _FlowConfig(_Config):

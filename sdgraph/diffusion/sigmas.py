@@ -6,22 +6,21 @@ it is a part of a longer schedule or ends at the model's smallest sigma.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sdgraph.diffusion.names import SigmaName
 from sdgraph.diffusion.schedule import NoiseSchedule, Spacing, TimestepGrid
-from sdgraph.diffusion.stages import FinalSigma, SigmaName
+from sdgraph.diffusion.sigma_shapes import ALIGNED, SHAPES, Floats, aligned
 from sdgraph.diffusion.timesteps import steps_out_of_range
 from sdgraph.errors import SamplingError
 
 Sigmas: TypeAlias = Tensor
-_Floats: TypeAlias = npt.NDArray[np.float64]
+Final: TypeAlias = Literal["zero", "sigma_min"]
 
 _SPACINGS: dict[SigmaName, Spacing | None] = {
     "checkpoint": None,
@@ -36,21 +35,25 @@ def build_sigmas(
     name: SigmaName,
     steps: int,
     grid: TimestepGrid = "continuous",
-    final: FinalSigma = "zero",
+    final: Final = "zero",
 ) -> Sigmas:
     """Sigmas [steps + 1] of the schedule called `name`, from the model's largest sigma to 0 (or to its smallest).
 
-    Raises SamplingError `steps-out-of-range` when the model's training timesteps don't suffice for so many steps.
+    Raises SamplingError `steps-out-of-range` when the model's training timesteps don't suffice for so many steps, and
+    `sigmas-family` for a table of another kind of model.
     """
     if not 1 <= steps <= schedule.count:
         raise steps_out_of_range(steps, schedule.count)
     if name in _SPACINGS:
         levels = schedule.spaced(_SPACINGS[name], steps, grid, to_zero=final == "zero")
-        return _checked(np.append(levels, 0.0 if final == "zero" else schedule.sigma_min))
-    if final == "zero" and name in _SHAPES:
+    elif name in ("simple", "ddim_uniform"):
+        levels = schedule.training_sigmas.double().numpy()[_picked(name, steps, schedule.count)]
+    elif name in SHAPES and final == "zero":
         top, bottom = schedule.shape_ends(steps)
-        return _checked(np.append(_SHAPES[name](steps, bottom, top), 0.0))
-    return build_range(schedule, name, steps, final=final)
+        levels = SHAPES[name](steps, bottom, top)
+    else:
+        return build_range(schedule, name, steps, final=final)
+    return _checked(np.append(levels, 0.0 if final == "zero" else schedule.sigma_min))
 
 
 def build_range(
@@ -59,12 +62,13 @@ def build_range(
     steps: int,
     start: float | None = None,
     end: float | None = None,
-    final: FinalSigma = "zero",
+    final: Final = "zero",
 ) -> Sigmas:
     """Sigmas [steps + 1] spaced like the schedule called `name`, from sigma `start` to sigma `end`.
 
     `start` None is the model's largest sigma. `end` None goes through the model's smallest sigma to the final one.
-    Raises SamplingError `sigma-range` when the bounds are not descending sigmas of the model.
+    Raises SamplingError `sigma-range` when the bounds are not descending sigmas of the model, and `sigmas-family` for a
+    table of another kind of model.
     """
     top = schedule.sigma_max if start is None else start
     bottom = schedule.sigma_min if end is None else end
@@ -77,9 +81,38 @@ def build_range(
         )
     if end is not None or final == "sigma_min":
         return _checked(_spaced(schedule, name, steps + 1, top, bottom))
-    # The shaped schedules pass through the smallest sigma on their way to 0; those even in time go to 0 instead of it.
-    points = steps if name in _SHAPES else steps + 1
+    # The shaped schedules pass through the smallest sigma on their way to 0; the others go to 0 instead of it.
+    points = steps if name in SHAPES else steps + 1
     return _checked(np.append(_spaced(schedule, name, points, top, bottom)[:steps], 0.0))
+
+
+def custom_sigmas(schedule: NoiseSchedule, sigmas: Sequence[float]) -> Sigmas:
+    """Sigmas [n + 1] as given: descending, of the model, the last one may be 0.
+
+    Raises SamplingError `custom-sigmas`.
+    """
+    top = schedule.sigma_max * (1 + 1e-4)  # published sigmas are rounded
+    levels = np.array(sigmas, dtype=np.float64)
+    if len(levels) < 2 or not np.isfinite(levels).all() or (np.diff(levels) >= 0).any():
+        raise _custom("descend, and there must be at least two of them", sigmas)
+    if levels[0] > top or levels[-1] < 0:
+        raise _custom(f"lie within the model's, {schedule.sigma_min:g} to {schedule.sigma_max:g}, or be 0", sigmas)
+    return _checked(levels)
+
+
+def custom_timesteps(schedule: NoiseSchedule, timesteps: Sequence[float], final: Final = "zero") -> Sigmas:
+    """Sigmas [n + 1] of n given timesteps, which descend, and the final one.
+
+    Raises SamplingError `custom-sigmas`.
+    """
+    times = torch.tensor(timesteps, dtype=torch.float64)
+    top, bottom = schedule.timestep_of(torch.tensor([schedule.sigma_max, schedule.sigma_min])).tolist()
+    if len(times) < 1 or not bool(times.isfinite().all()) or bool((times.diff() >= 0).any()):
+        raise _custom("descend", timesteps, "timesteps")
+    if times[0] > top or times[-1] < bottom:
+        raise _custom(f"lie within the model's, {bottom:g} to {top:g}", timesteps, "timesteps")
+    levels = schedule.sigma_of(times).double().numpy()
+    return _checked(np.append(levels, 0.0 if final == "zero" else schedule.sigma_min))
 
 
 def truncate(sigmas: Sigmas, strength: float) -> Sigmas:
@@ -93,60 +126,34 @@ def slice_by_sigma(sigmas: Sigmas, high: float, low: float) -> Sigmas:
     return sigmas[(sigmas <= high) & (sigmas >= low)]
 
 
-def karras(steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> _Floats:
-    """[steps] from `sigma_max` to `sigma_min`, dense at the clean end (Karras et al. 2022, arXiv:2206.00364, eq. 5)."""
-    ramp = np.linspace(0, 1, steps)
-    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    return (high + ramp * (low - high)) ** rho
-
-
-def exponential(steps: int, sigma_min: float, sigma_max: float) -> _Floats:
-    """[steps] from `sigma_max` to `sigma_min`, evenly spaced in log sigma."""
-    return np.exp(np.linspace(math.log(sigma_max), math.log(sigma_min), steps))
-
-
-def beta(steps: int, sigma_min: float, sigma_max: float, shape: float = 0.6) -> _Floats:
-    """[steps] from `sigma_max` to `sigma_min` at quantiles of the Beta(shape, shape) distribution: dense at both ends
-    (Lee et al. 2024, "Beta Sampling is All You Need", arXiv:2407.12173).
-    """
-    return sigma_min + _beta_quantiles(1 - np.linspace(0, 1, steps), shape) * (sigma_max - sigma_min)
-
-
-def _beta_quantiles(probabilities: _Floats, shape: float) -> _Floats:
-    # The density x^(a-1) (1-x)^(a-1) is singular at 0; in u = x^a it is not. Half the distribution suffices: it is
-    # symmetric around 1/2.
-    u = np.linspace(0, 0.5**shape, 20_001)
-    x = u ** (1 / shape)
-    density = (1 - x) ** (shape - 1)
-    cumulative = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    cumulative *= 0.5 / cumulative[-1]
-    lower = np.interp(np.minimum(probabilities, 1 - probabilities), cumulative, u) ** (1 / shape)
-    return np.where(probabilities > 0.5, 1 - lower, lower)
-
-
-_SHAPES: dict[SigmaName, Callable[[int, float, float], _Floats]] = {
-    "karras": karras,
-    "exponential": exponential,
-    "beta": beta,
-}
-
-
-def _spaced(schedule: NoiseSchedule, name: SigmaName, points: int, top: float, bottom: float) -> _Floats:
+def _spaced(schedule: NoiseSchedule, name: SigmaName, points: int, top: float, bottom: float) -> Floats:
     """[points] from `top` to `bottom`, spaced in the way of the schedule called `name`."""
-    shape = _SHAPES.get(name)
-    return shape(points, bottom, top) if shape else _even_in_time(schedule, points, top, bottom)
+    if name in SHAPES:
+        return SHAPES[name](points, bottom, top)
+    if name in ALIGNED:
+        if schedule.path != "exploding":
+            raise SamplingError(
+                "sigmas-family",
+                f"The sigmas `{name}` were found for Stable Diffusion 1.5 or XL, and this is a flow matching model.",
+                hint="Use another sigma schedule, for example `checkpoint`.",
+                port="sigmas",
+            )
+        return aligned(name, points, top, bottom, schedule.sigma_min)
+    return schedule.evenly_between(top, bottom, points)
 
 
-def _even_in_time(schedule: NoiseSchedule, points: int, top: float, bottom: float) -> _Floats:
-    """[points] evenly spaced in time, with exact ends."""
-    first, last = schedule.timestep_of(torch.tensor([top, bottom])).tolist()
-    levels = schedule.sigma_of(torch.linspace(first, last, points, dtype=torch.float64)).double().numpy()
-    levels[-1] = bottom
-    levels[0] = top
-    return levels
+def _picked(name: SigmaName, steps: int, count: int) -> list[int]:
+    """Places of [steps] of the model's training sigmas, noisiest first.
+
+    `simple` is trailing, `ddim_uniform` leading with an offset of 1; both round down, as k-diffusion's users know them.
+    """
+    if name == "simple":
+        return [count - 1 - step * count // steps for step in range(steps)]
+    offset = 1 if steps < count else 0
+    return [offset + (count // steps) * step for step in reversed(range(steps))]
 
 
-def _checked(levels: _Floats) -> Sigmas:
+def _checked(levels: Floats) -> Sigmas:
     sigmas = torch.from_numpy(levels.astype(np.float32))
     if bool((sigmas[:-1] <= sigmas[1:]).any()):
         raise SamplingError(
@@ -155,3 +162,13 @@ def _checked(levels: _Floats) -> Sigmas:
             hint="Use fewer steps or another sigma schedule.",
         )
     return sigmas
+
+
+def _custom(must: str, found: Sequence[float], what: str = "sigmas") -> SamplingError:
+    shown = ", ".join(f"{value:g}" for value in found[:12])
+    return SamplingError(
+        "custom-sigmas",
+        f"Custom {what} must {must}, found {shown or 'none'}{', ...' if len(found) > 12 else ''}.",
+        hint=f"Give {what} from the noisiest to the cleanest.",
+        port="stages",
+    )

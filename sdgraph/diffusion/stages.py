@@ -4,29 +4,31 @@ A leg is a slice of one sigma schedule. It knows nothing about the stages after 
 later stage never makes an earlier leg run again. Two ways to divide a trajectory:
 
 * Without `sigma_end`, the stages are parts of one reference schedule of a fixed number of steps, spaced as suits the
-  first one's solver. A stage hands over where the reference schedule is after `until` of it, or else after as many steps
-  as the stage has; the last one leads to the end. A stage with as many steps as its part has is a slice of the reference
-  schedule, and with another number it spaces its own between the same ends. Where two stages name different schedules,
-  the later one takes up its own where the latents are.
+  first one's solver. A stage hands over where the reference schedule is after `until` of it, or else after as many
+  steps as the stage has; the last one leads to the end. A stage with as many steps as its part has is a slice of the
+  reference schedule, and with another number it spaces its own between the same ends. Where two stages name different
+  schedules, the later one takes up its own where the latents are.
 * With `sigma_end` on every stage but the last, each stage has its own steps between its own bounds.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, GuidanceSchedule
 from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, require_solver
+from sdgraph.diffusion.names import ETA_DEFAULTS, FinalSigma, SigmaName, SolverName
 from sdgraph.errors import SamplingError
 
-SolverName = Literal["ddim", "euler", "euler_ancestral", "heun", "dpmpp_2m", "unipc", "pndm", "lcm"]
-SigmaName = Literal["checkpoint", "trailing", "leading", "linspace", "karras", "exponential", "beta", "uniform"]
-FinalSigma = Literal["zero", "sigma_min"]
-
 MAX_STEPS = 1000
+
+
+Levels = Annotated[
+    tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...], Field(min_length=1, max_length=MAX_STEPS + 1)
+]
 
 
 class Stage(BaseModel):
@@ -37,8 +39,9 @@ class Stage(BaseModel):
     steps: int = Field(default=20, ge=1, le=MAX_STEPS)
     """Solver steps of this stage."""
     solver: SolverName = "euler"
-    eta: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
-    """Noise that `ddim` adds per step: 0 none, 1 as much as DDPM. Other solvers ignore it."""
+    eta: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    """Noise that `ddim` and `tcd` add per step: 0 none, 1 as much as `ddpm`; None: 0 for `ddim`, 0.3 for `tcd`. Others
+    ignore it."""
     sigmas: SigmaName = "checkpoint"
     """Spacing of the noise levels; `checkpoint` is the spacing that the model was made for."""
     guidance: GuidanceSchedule = ConstantGuidance()
@@ -51,6 +54,35 @@ class Stage(BaseModel):
     until: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
     """Share 0..1 of the whole schedule at which this stage hands over; None: after its steps, and the last stage at the
     end."""
+    model: Literal["base", "refiner"] = "base"
+    """Which of the sampler's two models draws."""
+    custom_sigmas: Levels | None = None
+    """Noise levels to pass through in place of `sigmas`, from the noisiest to the cleanest; one more than there are
+    steps, so the last one is where the stage ends: 0 without noise."""
+    custom_timesteps: Levels | None = None
+    """Training timesteps to evaluate at in place of `sigmas`, from the noisiest to the cleanest; one for each step."""
+    shift: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] | None = None
+    """Flow matching models: how far the noise levels are moved to the noisy end; 1 is not at all, None as the model has
+    it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_custom_steps(cls, values: Any) -> Any:
+        """Fill in the steps that custom levels amount to."""
+        if not isinstance(values, dict) or "steps" in values:
+            return cast(Any, values)
+        given = cast(dict[str, Any], values)
+        sigmas, timesteps = given.get("custom_sigmas"), given.get("custom_timesteps")
+        if isinstance(sigmas, Sequence) and len(cast(Sequence[Any], sigmas)) > 1:
+            return {**given, "steps": len(cast(Sequence[Any], sigmas)) - 1}
+        if isinstance(timesteps, Sequence) and timesteps:
+            return {**given, "steps": len(cast(Sequence[Any], timesteps))}
+        return given
+
+    @property
+    def custom(self) -> bool:
+        """Whether its noise levels are written out."""
+        return self.custom_sigmas is not None or self.custom_timesteps is not None
 
 
 class Position(BaseModel):
@@ -80,6 +112,10 @@ class Leg(BaseModel):
     """Where the schedule begins, in place of `sigma_start`: on its way through the reference schedule."""
     leaves: Position | None = None
     """Where it ends, in place of `sigma_end`."""
+    clears: bool = False
+    """Whether its last step removes all noise that is left, wherever the schedule would be."""
+    model: Literal["base", "refiner"] = "base"
+    """Which of the sampler's two models draws."""
     total_steps: int
     first_step: int
     steps: int
@@ -92,6 +128,11 @@ class Leg(BaseModel):
     final: bool
     """Whether the trajectory ends with this leg: multistep solvers lower their order in its last step."""
     final_sigma: FinalSigma
+    custom_sigmas: tuple[float, ...] | None = None
+    """The schedule itself, where it is written out."""
+    custom_timesteps: tuple[float, ...] | None = None
+    shift: float | None = None
+    """The shift of flow matching; None: the model's own."""
 
     def progress_at(self, step: int) -> float:
         """Progress 0..1 of the stage at step `step` (0-based) of this leg."""
@@ -108,7 +149,7 @@ class Leg(BaseModel):
                 f"A leg of {self.steps} steps can't be split after {steps}.",
                 hint=f"Split after 1 to {self.steps - 1} steps.",
             )
-        head = self.model_copy(update={"steps": steps, "final": False})
+        head = self.model_copy(update={"steps": steps, "final": False, "clears": False})
         return head, self.without_first(steps)
 
     def without_first(self, steps: int) -> "Leg":
@@ -124,19 +165,20 @@ class Leg(BaseModel):
 def plan_legs(
     stages: Sequence[Stage],
     strength: float = 1.0,
-    final_sigma: FinalSigma = "zero",
+    final_sigma: FinalSigma = "checkpoint",
     schedule_steps: int | None = None,
 ) -> tuple[Leg, ...]:
     """The legs that run `stages` one after the other.
 
     `schedule_steps` are the steps of the reference schedule; None: as many as the stages have together. `strength` 0..1
     is how much of it runs, for image to image: of N steps the last int(N * strength), as in diffusers. Strength 0 gives
-    no legs. `final_sigma` "sigma_min" ends at the model's smallest training sigma, which is where schedulers with
-    `set_alpha_to_one=False` end. Stages with ranges of their own are not shortened here: `plan_start` says where
-    sampling starts, and what lies above is left out when it runs.
+    no legs. `final_sigma` "sigma_min" ends at the model's smallest training sigma; "checkpoint" does so where the
+    model's configuration (`set_alpha_to_one`, `final_sigmas_type`) or the first solver's algorithm has it. Stages with
+    ranges of their own are not shortened here: `plan_start` says where sampling starts, and what lies above is left out
+    when it runs.
 
     Raises SamplingError: `no-stages`, `strength-out-of-range`, `stages-off-schedule`, `sigma-ranges-mixed`,
-    `sigma-ranges-not-descending`, `guider-solver`.
+    `sigma-ranges-not-descending`, `custom-sigmas`, `guider-solver`.
     """
     if not stages:
         raise SamplingError("no-stages", "Sampling needs at least one stage, found none.", hint="Add a stage.")
@@ -147,6 +189,8 @@ def plan_legs(
             hint="Use 0 to keep the latents, 1 to start from noise.",
         )
     total = schedule_steps or sum(stage.steps for stage in stages)
+    if any(stage.custom for stage in stages):
+        return _custom_legs(stages, strength, final_sigma)
     if _check_ranges(stages):
         return _ranged_legs(stages, final_sigma) if int(total * strength) else ()
     legs: list[Leg] = []
@@ -161,7 +205,7 @@ def plan_legs(
 def plan_start(
     stages: Sequence[Stage],
     strength: float = 1.0,
-    final_sigma: FinalSigma = "zero",
+    final_sigma: FinalSigma = "checkpoint",
     schedule_steps: int | None = None,
 ) -> Leg | None:
     """The leg at whose first sigma sampling starts; None: no step is to be taken. Arguments and errors as `plan_legs`.
@@ -219,12 +263,48 @@ def _ranged_legs(stages: Sequence[Stage], final_sigma: FinalSigma) -> tuple[Leg,
     return tuple(leg.model_copy(update={"sigma_start": start}) for leg, start in zip(legs, starts, strict=True))
 
 
+def _custom_legs(stages: Sequence[Stage], strength: float, final_sigma: FinalSigma) -> tuple[Leg, ...]:
+    """Stages whose noise levels are written out; the first of their steps are left out at a strength below 1."""
+    for number, stage in enumerate(stages, start=1):
+        _check_custom(stage, number, last=number == len(stages))
+    total = sum(stage.steps for stage in stages)
+    dropped = total - int(total * strength)
+    legs: list[Leg] = []
+    for number, stage in enumerate(stages, start=1):
+        last = number == len(stages)
+        end = None if last or stage.custom_sigmas is None else stage.custom_sigmas[-1]
+        leg = _leg(stage, stage.solver, final_sigma, final=last).model_copy(update={"sigma_end": end})
+        if dropped < stage.steps:
+            legs.append(leg.without_first(dropped) if dropped else leg)
+        dropped = max(dropped - stage.steps, 0)
+    return tuple(legs)
+
+
+def _check_custom(stage: Stage, number: int, last: bool) -> None:
+    """Raise SamplingError `custom-sigmas` unless the stage's own levels say all that is needed, alone."""
+    count = len(stage.custom_sigmas) - 1 if stage.custom_sigmas else len(stage.custom_timesteps or ())
+    if stage.custom_sigmas is None and (stage.custom_timesteps is None or not last):
+        problem, hint = (
+            "has none where other stages have theirs written out",
+            "Give every stage custom_sigmas, or none.",
+        )
+    elif stage.custom_sigmas is not None and stage.custom_timesteps is not None:
+        problem, hint = "has both custom_sigmas and custom_timesteps", "Give one of the two."
+    elif stage.sigma_end is not None or stage.until is not None:
+        problem, hint = "has an end of its own beside sigma_end or until", "Leave sigma_end and until out."
+    elif count != stage.steps:
+        problem, hint = f"is for {count} steps, and the stage has {stage.steps}", f"Leave steps out, or set {count}."
+    else:
+        return
+    raise SamplingError("custom-sigmas", f"The schedule of stage {number} {problem}.", hint=hint, port="stages")
+
+
 def _leg(stage: Stage, spaced_for: SolverName, final_sigma: FinalSigma, final: bool) -> Leg:
     """A stage that runs a schedule of its own from the model's largest sigma."""
     require_solver(stage.guider, stage.solver)
     return Leg(
         solver=stage.solver,
-        eta=stage.eta if stage.solver == "ddim" else 0.0,
+        eta=_eta(stage),
         sigmas=stage.sigmas,
         spaced_for=spaced_for,
         sigma_start=None,
@@ -239,7 +319,17 @@ def _leg(stage: Stage, spaced_for: SolverName, final_sigma: FinalSigma, final: b
         guidance_steps=stage.steps,
         final=final,
         final_sigma=final_sigma,
+        custom_sigmas=stage.custom_sigmas,
+        custom_timesteps=stage.custom_timesteps,
+        shift=stage.shift,
+        model=stage.model,
     )
+
+
+def _eta(stage: Stage) -> float:
+    """What a stage's solver takes; 0 for those that take none."""
+    usual = ETA_DEFAULTS.get(stage.solver)
+    return 0.0 if usual is None else usual if stage.eta is None else stage.eta
 
 
 def _off_schedule(stage: int, begin: int, end: int, total: int) -> SamplingError:

@@ -21,7 +21,7 @@ def spaced_timesteps(
     """
     if grid == "lcm":
         return _lcm_timesteps(count, steps)
-    extra = steps + 1 if grid == "whole_extra" else steps
+    extra = steps + 1 if grid in ("whole_extra", "whole_linspace", "whole_unipc") else steps
     match spacing:
         case "trailing":
             descending = count - np.arange(steps) * (count / steps)

@@ -72,13 +72,23 @@ class VariancePreserving(NoiseSchedule):
 
     def spaced(self, name: Spacing | None, steps: int, grid: TimestepGrid, to_zero: bool) -> npt.NDArray[np.float64]:
         """See `timesteps.spaced_timesteps`."""
-        own_grid = grid if name is None or grid != "lcm" else "whole"
-        timesteps = spaced_timesteps(name or self.spacing, steps, self.count, self.steps_offset, own_grid, to_zero)
+        spacing = name or ("linspace" if grid == "whole_linspace" else self.spacing)
+        if name is not None and grid == "lcm":
+            grid = "whole"
+        timesteps = spaced_timesteps(spacing, steps, self.count, self.steps_offset, grid, to_zero)
         return self.sigma_of(torch.from_numpy(timesteps)).double().numpy()
 
     def shape_ends(self, steps: int) -> tuple[float, float]:
         """All of the model's sigmas."""
         return self.sigma_max, self.sigma_min
+
+    def evenly_between(self, top: float, bottom: float, points: int) -> npt.NDArray[np.float64]:
+        """Evenly spaced in timesteps, fractions allowed."""
+        first, last = self.timestep_of(torch.tensor([top, bottom])).tolist()
+        levels = self.sigma_of(torch.linspace(first, last, points, dtype=torch.float64)).double().numpy()
+        levels[-1] = bottom
+        levels[0] = top
+        return levels
 
     @cached_property
     def _log_sigmas(self) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.guidance import FIRST_STEP, Guided, StepContext
+from sdgraph.diffusion.noise_path import NoisePath, signal_level
 from sdgraph.diffusion.perturbation import Perturbation
 from sdgraph.diffusion.schedule import NoiseSchedule, PredictionType
 
@@ -18,22 +19,28 @@ SD = NoiseSchedule.from_betas(steps_offset=1)
 
 
 class GaussianGuider:
-    """The ideal denoiser of data N(mu, s^2): (s^2 x + sigma^2 mu) / (s^2 + sigma^2), at any guidance scale."""
+    """The ideal denoiser of data N(mu, s^2), at any guidance scale: (s^2 x + sigma^2 mu) / (s^2 + sigma^2) where x is
+    x0 + sigma noise, and the same with the signal level for other paths.
+    """
 
-    def __init__(self, mu: float = 0.7, s: float = 0.5) -> None:
+    def __init__(self, mu: float = 0.7, s: float = 0.5, path: NoisePath = "exploding") -> None:
         self.mu, self.s = mu, s
+        self.path: NoisePath = path
 
     def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
-        variance = sigma.to(x.dtype).reshape(-1, 1, 1, 1) ** 2
-        return Guided((self.s**2 * x + variance * self.mu) / (self.s**2 + variance), nfe=1)
+        level = sigma.to(x.dtype).reshape(-1, 1, 1, 1)
+        signal = 1 - level if self.path == "flow" else torch.ones_like(level)
+        spread = (signal * self.s) ** 2 + level**2
+        return Guided((signal * self.s**2 * x + level**2 * self.mu) / spread, nfe=1)
 
     def evaluations(self, scale: float, at: StepContext = FIRST_STEP) -> int:
         return 1
 
     def exact(self, x: Tensor, sigma: float, sigma_end: float) -> Tensor:
         """Where the probability flow ODE leads from x at `sigma`."""
-        shrink = ((self.s**2 + sigma_end**2) / (self.s**2 + sigma**2)) ** 0.5
-        return self.mu + (x - self.mu) * shrink
+        signal, signal_end = signal_level(self.path, sigma), signal_level(self.path, sigma_end)
+        shrink = (((signal_end * self.s) ** 2 + sigma_end**2) / ((signal * self.s) ** 2 + sigma**2)) ** 0.5
+        return signal_end * self.mu + (x - signal * self.mu) * shrink
 
 
 class MixtureNetwork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import get_args
 
 import torch
 from hypothesis import given, settings
@@ -11,16 +12,18 @@ from hypothesis import strategies as st
 from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.guidance import ClassifierFreeGuidance
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, CosineGuidance, GuidanceSchedule, IntervalGuidance
+from sdgraph.diffusion.names import SigmaName
 from sdgraph.diffusion.sampling import run_stage
 from sdgraph.diffusion.solvers.table import SOLVERS
-from sdgraph.diffusion.stages import Leg, SigmaName, Stage, plan_legs
+from sdgraph.diffusion.stages import Leg, Stage, plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from sdgraph.diffusion.state import SamplerState
+from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.diffusion.tiles import TileGrid, blend
 from tests.diffusion.toys import SD, MixtureNetwork
 
 GUIDER = ClassifierFreeGuidance(ModelDenoiser(MixtureNetwork(), SD), 0.5, -0.5)
-SIGMAS: list[SigmaName] = ["checkpoint", "trailing", "leading", "linspace", "karras", "exponential", "beta", "uniform"]
+SIGMAS: tuple[SigmaName, ...] = get_args(SigmaName)
 GUIDANCE: list[GuidanceSchedule] = [
     ConstantGuidance(scale=5.0),
     CosineGuidance(start=9.0, end=1.0),
@@ -31,7 +34,7 @@ stages = st.builds(
     Stage,
     steps=st.integers(2, 7),
     solver=st.sampled_from(sorted(SOLVERS)),
-    eta=st.sampled_from([0.0, 0.6]),
+    eta=st.sampled_from([None, 0.0, 0.6]),
     sigmas=st.sampled_from(SIGMAS),
     guidance=st.sampled_from(GUIDANCE),
 )
@@ -96,7 +99,8 @@ def grids(draw: st.DrawFn) -> TileGrid:
     tile = draw(st.integers(1, 24))
     overlap = draw(st.integers(0, tile - 1))
     height, width = draw(st.integers(1, 60)), draw(st.integers(1, 60))
-    return TileGrid(height * align, width * align, tile * align, overlap * align, align)
+    blending = draw(st.sampled_from(get_args(TileWeights)))
+    return TileGrid(height * align, width * align, tile * align, overlap * align, align, blending)
 
 
 @given(grids())

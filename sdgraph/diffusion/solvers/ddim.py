@@ -9,8 +9,8 @@ from torch import Tensor
 
 from sdgraph.diffusion.denoiser import Denoiser, sigma_for
 from sdgraph.diffusion.schedule import TimestepGrid
-from sdgraph.diffusion.solvers.contract import Noise, Solver, SolverState, Span
-from sdgraph.diffusion.solvers.euler_ancestral import ancestral_noise
+from sdgraph.diffusion.solvers.ancestral import ancestral_noise
+from sdgraph.diffusion.solvers.contract import Ending, Noise, Solver, SolverState, Span
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,12 @@ class Ddim(Solver):
     eta: float = 0.0
     """0: deterministic; 1: as much noise as DDPM."""
 
-    order: ClassVar[int] = 1
     grid: ClassVar[TimestepGrid] = "whole"
+    ending: ClassVar[Ending] = "alpha_to_one"
+
+    @property
+    def order(self) -> int:
+        return 1
 
     @property
     def stochastic(self) -> bool:
