@@ -24,7 +24,13 @@ PROGRAM = Path(sys.executable).with_name("sdgraph")
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "docs/guide/getting-started.md", "docs/guide/writing-workflows.md", "docs/guide/command-line.md"],
+    [
+        "README.md",
+        "docs/guide/getting-started.md",
+        "docs/guide/writing-workflows.md",
+        "docs/guide/command-line.md",
+        "docs/guide/lora.md",
+    ],
 )
 def test_the_blocks_of_a_document_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "workflows", tmp_path / "workflows")
