@@ -34,6 +34,7 @@ from sdgraph_nodes.outpaint import PadForOutpainting
 from sdgraph_nodes.picture_facts import SetPictureFacts
 from sdgraph_nodes.preprocess import Preprocess
 from sdgraph_nodes.preview import Preview
+from sdgraph_nodes.prompt_lint import LintPrompt
 from sdgraph_nodes.resize import Resize
 from sdgraph_nodes.sampler import Sampler, StagedSampler
 from sdgraph_nodes.sampler_advanced import AdvancedSampler
@@ -59,6 +60,7 @@ PACK = NodePack(
         SetDistilledGuidance,
         EncodeText,
         JoinPrompt,
+        LintPrompt,
         CombineConditioning,
         ConcatConditioning,
         AverageConditioning,

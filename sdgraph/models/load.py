@@ -86,6 +86,17 @@ def _denoiser_class(handle: DenoiserHandle) -> Any:
             return UNet2DConditionModel
 
 
+def load_tokenizers(handle: TextEncoderHandle) -> tuple[LoadedTower, ...]:
+    """The text towers of a handle with their tokenizers alone, for counting tokens: `encoder` is None.
+
+    Raises ModelError [model-damaged].
+    """
+    return tuple(
+        LoadedTower(spec, _load_tokenizer(_tokenizer_folder(handle, spec), handle, spec), None)
+        for spec in handle.towers
+    )
+
+
 def _load_tower(handle: TextEncoderHandle, spec: TextTower, device: str) -> LoadedTower:
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
 

@@ -25,7 +25,7 @@ _EXTRA_NETWORK = re.compile(r"<(lora|lyco|hypernet):[^<>]+>")
 
 
 def read_a1111(text: str) -> tuple[Section, ...]:
-    """The sections of a prompt without editing, alternation and AND, which `prompt_plan` takes apart before.
+    """The sections of a prompt without editing, alternation and AND, which are taken apart before.
 
     Raises SamplingError [prompt-weight], and [prompt-unsupported] for a LoRA named in the prompt.
     """

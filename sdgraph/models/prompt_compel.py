@@ -32,7 +32,7 @@ Fragment = tuple[str, float]
 
 
 def read_compel(text: str) -> Section:
-    """The segments of a prompt without `.and()` and `.blend()`, which `prompt_plan` takes apart before.
+    """The segments of a prompt without `.and()` and `.blend()`, which are taken apart before.
 
     Raises SamplingError [prompt-weight], and [prompt-unsupported] for `.swap()`, which needs attention control, and for
     LoRAs named in the prompt.

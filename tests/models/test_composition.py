@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sdgraph.diffusion.stages import Stage, plan_legs
 from sdgraph.diffusion.tiles import Tile
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import ComposedModel, Sampling
+from sdgraph.models.conditioning_algebra import combined
 from sdgraph.models.step_clock import StepClock
 from sdgraph.models.view import EVERYTHING, Window
 from sdgraph.payloads.area import Area
@@ -57,13 +59,8 @@ def prompt(value: float, **fields: Any) -> Conditioning:
 
 
 def both(*parts: Conditioning) -> Conditioning:
-    """What the combine node makes."""
-    entries = [entry for part in parts for entry in part.changed(group=0).entries]
-    return Conditioning(tuple(ConditioningEntry(**{**fields_of(e), "group": g}) for g, e in enumerate(entries)))
-
-
-def fields_of(entry: ConditioningEntry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+    """All of them at once."""
+    return reduce(combined, parts)
 
 
 def mask(values: Any, side: int = SIDE) -> Mask:
