@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.control_call import UNetCall, for_items, mismatch
 from sdgraph.models.fingerprint import fingerprint_files
-from sdgraph.models.patches.files import find_file, read_header, read_tensors
+from sdgraph.models.patches.files import find_file, open_file, read_tensors
 from sdgraph.models.weights import damaged
 from sdgraph.payloads.control import IPAdapterBranch
 from sdgraph.payloads.handles import DenoiserHandle, Dtype, IPAdapterHandle
@@ -31,8 +31,8 @@ def read_ip_adapter(source: str, dtype: Dtype = "float32") -> IPAdapterHandle:
 
     Raises ModelError (see `find_file`), [model-damaged], [model-kind-unsupported] for other files and face adapters.
     """
-    file = read_header(find_file(source))
-    shapes = file.shapes
+    path = find_file(source)
+    shapes = open_file(path).shapes
     keys = sorted(name for name in shapes if name.startswith(_ATTENTION) and name.endswith(_KEYS))
     looks_at, width = _what_it_sees(source, shapes)
     if not keys:
@@ -40,7 +40,7 @@ def read_ip_adapter(source: str, dtype: Dtype = "float32") -> IPAdapterHandle:
     return IPAdapterHandle(
         source=source,
         component="",
-        fingerprint=fingerprint_files(file.path.parent, {file.path}),
+        fingerprint=fingerprint_files(path.parent, {path}),
         family=_FAMILIES.get(shapes[keys[0]][1], "unknown"),
         dtype=dtype,
         looks_at=looks_at,
@@ -84,7 +84,7 @@ def load_ip_adapter(handle: IPAdapterHandle, device: str = "cpu") -> IPAdapterMo
     from sdgraph.models.ip_attention import IPAdapterModel
 
     path = find_file(handle.source)
-    tensors = read_tensors(path, read_header(path).shapes, "cpu")
+    tensors = read_tensors(path, open_file(path).shapes, "cpu")
     attention = {name.removeprefix(_ATTENTION): value for name, value in tensors.items() if name.startswith(_ATTENTION)}
     order = sorted(int(name.split(".")[0]) for name in attention if name.endswith(_KEYS))
     try:
