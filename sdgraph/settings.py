@@ -38,7 +38,8 @@ class Settings(BaseSettings):
         ByteSize(2 * 2**30), description="Memory for results during a run; the ones worth least are let go first."
     )
     disk_budget_bytes: ByteSize = Field(
-        ByteSize(20 * 10**9), description="What `sdgraph cache gc` leaves in the result store without `--budget`."
+        ByteSize(20 * 10**9), description="What the result store may grow to; the results worth least are then removed. Pinned ones "
+        "stay. Also what `sdgraph cache gc` leaves without `--budget`.",
     )
     models_budget_bytes: ByteSize | None = Field(
         None, description="Memory for model weights that wait for their next use. Without it there is no limit."
@@ -54,6 +55,11 @@ class Settings(BaseSettings):
         pattern=rf"^({_DEVICE})$",
         description="Where text encoders run, if not where everything else does: with `cpu`, the device's memory is "
         "left to the model that draws.",
+    )
+    attention: Literal["auto", "sdpa", "math", "sliced", "xformers"] = Field(
+        "auto",
+        description="How denoisers compute attention: `auto` and `sdpa` leave it to PyTorch, `math` is plain matrix "
+        "products, `sliced` these in slices, for the least memory, and `xformers` that package, on CUDA.",
     )
     cpu_threads: int | None = Field(
         None, ge=1, le=1024, description="Nodes that compute on the processor at once. Without it one for each core."

@@ -18,6 +18,7 @@ from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
 from sdgraph.payloads.latents import Latents, item_seeds, require_same_space, variation_seeds
 from sdgraph.payloads.sampling import SamplingState
+from sdgraph_nodes.attention_notice import warn_of_attention
 from sdgraph_nodes.guiding import open_guider, require_weak_match
 from sdgraph_nodes.outputs import LatentsOut
 from sdgraph_nodes.step_preview import StepReport
@@ -122,6 +123,7 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
         base = None if self.negative is None else negative
         sampling = Sampling(base, StepClock(self.leg, start.step), whole_timesteps=rounds_timesteps(self.leg.solver))
         with open_model(pool, self.denoiser, self.control, ctx.device, channels, sampling) as model:
+            warn_of_attention(ctx, model.network.module)
             grid = self._grid(start.x)
             report = StepReport(ctx, self.denoiser, self.leg.steps, parts=len(grid.tiles) if grid else 1)
             with open_guider(ctx, self.leg.guider, model, self.positive, negative, self.weak) as guider:

@@ -23,6 +23,7 @@ from sdgraph.engine.context import CancelToken, Services
 from sdgraph.engine.deliver import Delivered, deliver, delivers_files, picture_texts, require_writable
 from sdgraph.engine.executor import Executor
 from sdgraph.engine.plan import Action, Plan, make_plan
+from sdgraph.engine.record import records_of
 from sdgraph.engine.report import RunReport, RunStatus
 from sdgraph.models.device import resolve_device
 from sdgraph.models.pool import ModelPool
@@ -75,7 +76,7 @@ def run(
         executor = _executor(plan, registry, shelf, settings)
         report = _execute(executor, plan)
         if shelf.journal:
-            shelf.journal.write(loaded.name, [(node, step.key) for node, step in plan.by_node()])
+            shelf.journal.write(loaded.name, records_of(plan, report, shelf.lasting))
         whole = self_contained(loaded.document, loaded.folder)
         texts = picture_texts(whole, loaded.inputs, loaded.graph, registry, __version__)
         delivered = deliver(plan, report, executor.payloads, folder, texts)
@@ -98,7 +99,9 @@ def _executor(plan: Plan, registry: Registry, shelf: Shelf, settings: Settings) 
     )
     factories = dict(registry.services)
     factories[ModelPool] = lambda: ModelPool(
-        settings.models_budget_bytes, text_device=settings.text_device and resolve_device(settings.text_device)
+        settings.models_budget_bytes,
+        text_device=settings.text_device and resolve_device(settings.text_device),
+        attention=settings.attention,
     )
     return Executor(
         registry,

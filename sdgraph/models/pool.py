@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
+from sdgraph.models.attention_backend import AttentionBackend, set_attention
 from sdgraph.models.load import load_model
 from sdgraph.models.patches.state import ModelState
 from sdgraph.models.towers import TextModel
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
     from diffusers.models.controlnets.controlnet import ControlNetModel
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from torch import nn
 
 Key = tuple[str, str, str, str, int]
 """A handle's `pool_key`, the device, and the number of the copy."""
@@ -70,11 +72,14 @@ class ModelPool:
         budget_bytes: int | None = None,
         load: Callable[[ModelHandle, str], object] = load_model,
         text_device: str | None = None,
+        attention: AttentionBackend = "auto",
     ) -> None:
         """Models that nobody uses are dropped, least recently used first, while all together exceed `budget_bytes`.
         Text encoders go to `text_device` if there is one, whatever device a lease asks for.
+        Models compute attention as `attention` says, where they have a choice.
         """
         self.budget_bytes = budget_bytes
+        self.attention: AttentionBackend = attention
         self._text_device = text_device
         self.load_count = 0
         """Models loaded so far."""
@@ -144,6 +149,8 @@ class ModelPool:
         """Load the model unless it is there, and bring it to the handle's patches."""
         if slot.model is None:
             model = self._load(handle, device)
+            if self.attention != "auto" and isinstance(handle, (DenoiserHandle, ControlNetHandle)):
+                set_attention(cast("nn.Module", model), self.attention, device)
             with self._lock:
                 slot.model, slot.state, slot.weights_bytes = model, ModelState(model), model_bytes(model)
                 self.load_count += 1

@@ -27,6 +27,7 @@ from sdgraph.diffusion.guider_specs import (
 )
 from sdgraph.diffusion.stages import Stage, plan_legs
 from sdgraph.errors import ModelError, SamplingError
+from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.sampling import SamplingState
@@ -203,3 +204,11 @@ def test_control_pictures_of_a_batch_stay_with_their_items_when_one_finishes() -
     alone = run(staged(CfgSpec(), 8, early_stop=rule), control=Control((branches[1],)))
     assert float((latents(together)[0] - latents(alone)[0]).abs().max()) <= 2e-4
     assert len(together.meta["stopped"]) == 2
+
+
+def test_a_setting_for_attention_that_cannot_be_followed_is_a_warning() -> None:
+    ctx = RecordingContext(ModelPool(attention="xformers"))
+    run(staged(CfgSpec(), 2), ctx=ctx)
+    (problem,) = ctx.warnings
+    assert (problem.code, problem.severity) == ("attention-fallback", "warning")
+    assert "the package xformers is not installed; AttnProcessor2_0 is used" in problem.message
