@@ -10,6 +10,7 @@ from sdgraph.models.checkpoint import require_class
 from sdgraph.models.control_call import UNetCall, for_items, mismatch
 from sdgraph.models.layout import FolderLayout, number
 from sdgraph.models.source import resolve
+from sdgraph.models.view import EVERYTHING
 from sdgraph.models.weights import damaged, read_config
 from sdgraph.payloads.control import T2IAdapterBranch
 from sdgraph.payloads.handles import DenoiserHandle, Dtype, T2IAdapterHandle
@@ -58,33 +59,43 @@ def require_match(net: T2IAdapterHandle, denoiser: DenoiserHandle) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenT2IAdapter:
-    """A T2I-Adapter branch with its picture as a tensor, and the features of the picture."""
+    """A T2I-Adapter branch with its network, and its picture as a tensor."""
 
     branch: T2IAdapterBranch
+    net: Any
     picture: Tensor
     """[1 or B, 3, H, W] in 0..1."""
-    features: tuple[Tensor, ...]
-    """[1 or B, C', h', w'] per block of the UNet, times the strength."""
     downscale: int
+    whole: list[Tensor]
+    """The features of the whole picture, [1 or B, C', h', w'] per block of the UNet, times the strength."""
 
     def residuals(self, call: UNetCall) -> list[Tensor]:
-        """The features per item, [k*B, C', h', w']. Raises SamplingError [control-size], [control-batch]."""
-        for_items(self.picture, call, self.downscale)
-        return [feature.repeat(call.x.shape[0] // feature.shape[0], 1, 1, 1) for feature in self.features]
+        """The features per item, [k*B, C', h', w']; a tile of the picture is looked at anew.
+
+        Raises SamplingError [control-size], [control-batch].
+        """
+        pictures = for_items(self.picture, call, self.downscale)
+        seen = self.whole if call.view == EVERYTHING else _features(self.branch, self.net, pictures[: call.batch])
+        return [feature.repeat(call.x.shape[0] // feature.shape[0], 1, 1, 1) for feature in seen]
 
 
 def open_t2i_adapter(branch: T2IAdapterBranch, net: Any, picture: Tensor, downscale: int, unet: Any) -> OpenT2IAdapter:
     """See the picture, once. Raises ModelError [control-mismatch] when the features don't fit the UNet's blocks."""
-    import torch
-
-    seen = picture if branch.net.picture_channels == picture.shape[1] else picture.mean(dim=1, keepdim=True)
-    with torch.no_grad():
-        features = tuple(feature * branch.strength for feature in net(_padded(seen, branch.net.downscale)))
+    features = _features(branch, net, picture)
     found = [tuple(feature.shape[1:]) for feature in features]
     expected = _block_shapes(unet.config, [side // downscale for side in picture.shape[2:]])
     if any(one != other for one, other in zip(found, expected, strict=False)):
         raise mismatch(f"The T2I-Adapter `{branch.net.source}`", f"features {found}", f"has blocks of {expected}")
-    return OpenT2IAdapter(branch, picture, features, downscale)
+    return OpenT2IAdapter(branch, net, picture, downscale, features)
+
+
+def _features(branch: T2IAdapterBranch, net: Any, picture: Tensor) -> list[Tensor]:
+    """What the adapter makes of pictures [N, 3, H, W], times the strength."""
+    import torch
+
+    seen = picture if branch.net.picture_channels == picture.shape[1] else picture.mean(dim=1, keepdim=True)
+    with torch.no_grad():
+        return [feature * branch.strength for feature in net(_padded(seen, branch.net.downscale))]
 
 
 def _padded(picture: Tensor, step: int) -> Tensor:

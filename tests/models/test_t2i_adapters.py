@@ -12,11 +12,13 @@ from diffusers.models.adapter import MultiAdapter, T2IAdapter
 from diffusers.pipelines.t2i_adapter.pipeline_stable_diffusion_adapter import StableDiffusionAdapterPipeline
 from diffusers.pipelines.t2i_adapter.pipeline_stable_diffusion_xl_adapter import StableDiffusionXLAdapterPipeline
 
+from sdgraph.diffusion.tiles import Tile
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import read_checkpoint, read_controlnet
-from sdgraph.models.network import open_network
+from sdgraph.models.network import UNetNetwork, open_network
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.t2i_adapter import read_t2i_adapter
+from sdgraph.models.view import View, Window
 from sdgraph.payloads.control import Control, ControlBranch, T2IAdapterBranch
 from sdgraph.payloads.image import Image
 from tests.models.control_loop import difference, noise, part, picture, prompts, reference, sample
@@ -148,3 +150,16 @@ def test_what_is_no_adapter_is_refused() -> None:
     with pytest.raises(ModelError, match="is a ControlNetModel, expected T2IAdapter") as caught:
         read_t2i_adapter(f"{TINY['sd1']}/controlnet_canny")
     assert caught.value.code == "model-kind-unsupported"
+
+
+def test_a_tile_is_steered_by_its_part_of_the_picture(pool: ModelPool) -> None:
+    """As the picture cut to the tile steers latents of that size."""
+    whole, tile = picture(side_px=128), Tile(4, 6, 8, 8)
+    part = Image(np.ascontiguousarray(whole.pixels[..., 32:96, 48:112]))
+    x, t = noise().repeat(2, 1, 1, 1), torch.full((2,), 500.0)
+    denoiser = read_checkpoint(TINY["sd1"]).denoiser
+    with open_network(pool, denoiser, Control((T2IAdapterBranch(branch().net, whole),))) as network:
+        assert isinstance(network, UNetNetwork)
+        network.view = View(window=Window(tile, 16, 16))
+        tiled = network(x, t, prompts("sd1"))
+    assert torch.allclose(tiled, predict(pool, T2IAdapterBranch(branch().net, part)), atol=1e-5)
