@@ -21,6 +21,8 @@ PAPER, INK, FRAME = "#ffffff", "#3c4250", "#d5d8de"
 BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
     "img2img": [("given", "resized.image")],
     "controlnet_canny": [("given", "resized.image"), ("its edges", "edges.image")],
+    "controlnet_depth": [("given", "resized.image"), ("its relief", "relief.image")],
+    "two_controls": [("edges", "edges.image"), ("relief", "relief.image")],
     "shared_conditioning": [("the edges of a star", "edges.image")],
     "tile_upscale": [("given", "picture.image")],
     "multistage": [("composed", "compose.image"), ("drawn again along its edges", "image.image")],
