@@ -8,6 +8,8 @@ from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.models.conditioning_algebra import averaged, combined, concatenated, zeroed
+from sdgraph.models.facts import ConditioningFact
+from sdgraph.models.prompt_join import require_width
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph_nodes.encode_text import ConditioningOut
 
@@ -21,7 +23,10 @@ class _Pair(Node[ConditioningOut]):
     """The other conditioning."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        return {"conditioning": known.get("first", known.get("second"))}
+        first, second = known.get("first"), known.get("second")
+        if isinstance(first, ConditioningFact) and isinstance(second, ConditioningFact):
+            require_width(second.width, first.width)
+        return {"conditioning": first or second}
 
 
 class CombineConditioning(_Pair, type="conditioning.combine", version=1):

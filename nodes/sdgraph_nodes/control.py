@@ -1,9 +1,14 @@
 """ControlNets: loading one, and applying it with a picture."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.checkpoint import controlnet_fingerprint, read_controlnet
+from sdgraph.models.facts import controls_with, read_fact
 from sdgraph.payloads.control import Control, ControlBranch, ControlMode
 from sdgraph.payloads.handles import ControlNetHandle, Dtype
 from sdgraph.payloads.image import Image
@@ -28,6 +33,9 @@ class LoadControlNet(Node[ControlNetOut], type="control.load", version=1, lane="
     def fingerprint(self) -> str:
         return controlnet_fingerprint(self.source)
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"net": read_fact(lambda: read_controlnet(self.source, self.dtype))}
+
     def run(self, ctx: RunContext) -> ControlNetOut:
         return ControlNetOut(net=read_controlnet(self.source, self.dtype))
 
@@ -50,6 +58,9 @@ class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True)
     mode: In[ControlMode] = port("balanced")
     """What matters more: `prompt` weakens the picture's effect on the first layers, `control` does so too but lets the
     picture act on the positive side only, so that guidance amplifies it (guess mode)."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"control": controls_with(known, "net")}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = ControlBranch(self.net, self.image, self.strength, self.start, self.end, self.mode)

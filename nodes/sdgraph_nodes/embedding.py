@@ -1,6 +1,10 @@
 """Textual inversion: words that were learnt from pictures."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.embeddings import embedding_fingerprint, with_embedding
@@ -33,6 +37,9 @@ class TextEmbedding(Node[EmbeddingOut], type="text.embedding", version=1, lane="
 
     def fingerprint(self) -> str:
         return embedding_fingerprint(self.source, self.allow_pickle)
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"text_encoder": known.get("text_encoder")}
 
     def run(self, ctx: RunContext) -> EmbeddingOut:
         return EmbeddingOut(text_encoder=with_embedding(self.text_encoder, self.source, self.name, self.allow_pickle))

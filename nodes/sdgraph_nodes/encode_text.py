@@ -1,9 +1,14 @@
 """From a prompt to conditioning."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Link, Out, port
 from sdgraph.core.workflow import Workflow
+from sdgraph.models.facts import ConditioningFact
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.prompt import Normalize, Syntax
 from sdgraph.models.prompt_join import join_part
@@ -60,11 +65,21 @@ class EncodeText(Node[ConditioningOut], type="sd.encode_text", version=1, lane="
     clip_skip: In[int] = port(0, ge=0, le=11, unit="layers")
     """How many of the text model's last layers are left out."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        plan = self._plan()
+        for text in plan.unread if plan else ():
+            known.warn(
+                "prompt-unread",
+                f"No step reads `{text[:60]}`: it would begin at a share of 1 or more of the steps.",
+                "Write (words:1.2) to weigh words; the number in [from:to:0.5] says when.",
+                port="prompt",
+            )
+        encoder = known.get("text_encoder")
+        return {"conditioning": ConditioningFact.of(encoder)} if isinstance(encoder, TextEncoderHandle) else {}
+
     def expand(self, inner: Workflow) -> ConditioningOut | None:
-        if isinstance(self.prompt, Link) or isinstance(self.syntax, Link):
-            return None  # known only while running
-        plan = plan_prompt(self.prompt, self.syntax)
-        return None if plan.is_one_text else self._joined(plan, inner)
+        plan = self._plan()
+        return None if plan is None or plan.is_one_text else self._joined(plan, inner)
 
     def run(self, ctx: RunContext) -> ConditioningOut:
         with ctx.service(ModelPool).lease(self.text_encoder, ctx.device) as model:
@@ -72,6 +87,12 @@ class EncodeText(Node[ConditioningOut], type="sd.encode_text", version=1, lane="
                 self.prompt, model, syntax=self.syntax, normalize=self.normalize, clip_skip=self.clip_skip
             )
         return ConditioningOut(conditioning=conditioning)
+
+    def _plan(self) -> PromptPlan | None:
+        """What the prompt is made of; None where it is known only while running."""
+        if isinstance(self.prompt, Link) or isinstance(self.syntax, Link):
+            return None
+        return plan_prompt(self.prompt, self.syntax)
 
     def _joined(self, plan: PromptPlan, inner: Workflow) -> ConditioningOut:
         """One node for each text, and a chain that joins them."""

@@ -1,10 +1,11 @@
 """Latents of which only a part is to be drawn."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sdgraph.core.context import RunContext
-from sdgraph.core.node import Node
+from sdgraph.core.infer import Known
 from sdgraph.core.port import In, port
 from sdgraph.errors import MediaError
 from sdgraph.models.pool import ModelPool
@@ -14,7 +15,7 @@ from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import LatentMask, Latents
 from sdgraph.payloads.mask import Mask
 from sdgraph_nodes.mask_edits import require_mask_size
-from sdgraph_nodes.outputs import LatentsOut
+from sdgraph_nodes.outputs import LatentsOut, SameSpace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,7 @@ Kind = Literal["mix", "differential"]
 MaskSampling = Literal["area", "nearest"]
 
 
-class _MaskPorts(Node[LatentsOut]):
+class _MaskPorts(SameSpace):
     """How a mask counts."""
 
     mask: In[Mask]
@@ -53,6 +54,10 @@ class InpaintLatents(_MaskPorts, type="sd.inpaint_latents", version=1, lane="dev
     alone. diffusers does the latter when the strength is 1."""
     tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
     """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory of large pictures."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        vae = known.get("vae")
+        return {"latents": vae.space} if isinstance(vae, VaeHandle) else {}
 
     def run(self, ctx: RunContext) -> LatentsOut:
         require_mask_size(self.mask, self.image.width_px, self.image.height_px, "The picture")
@@ -86,7 +91,7 @@ class SetMask(_MaskPorts, type="latents.set_mask", version=1):
         return LatentsOut(latents=replace(_for_masks(latents, mask), mask=mask))
 
 
-class RemoveMask(Node[LatentsOut], type="latents.remove_mask", version=1):
+class RemoveMask(SameSpace, type="latents.remove_mask", version=1):
     """Let sampling draw all of latents again."""
 
     latents: In[Latents]

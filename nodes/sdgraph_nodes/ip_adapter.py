@@ -1,6 +1,10 @@
 """IP-Adapters: loading one and its image encoder, encoding pictures for it, and applying it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.image_encoder import encode_images, image_encoder_fingerprint, read_image_encoder
@@ -103,6 +107,9 @@ class ApplyIPAdapter(Node[ControlOut], type="control.apply_ip_adapter", version=
     """Sampling progress at which it begins to act."""
     end: In[float] = port(1.0, ge=0, le=1)
     """Sampling progress until which it acts."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"control": known.get("control", ())}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = IPAdapterBranch(self.adapter, self.prompt, self.strength, self.start, self.end, self.mask)

@@ -1,20 +1,23 @@
 """Batches of latents: picking from one, joining two, repeating one. Each item keeps the noise that it had."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.errors import SamplingError
-from sdgraph.payloads.latents import LatentMask, Latents, per_item, require_same_space
-from sdgraph_nodes.outputs import LatentsOut
+from sdgraph.models.facts import require_space
+from sdgraph.payloads.latents import LatentMask, Latents, LatentSpace, per_item, require_same_space
+from sdgraph_nodes.outputs import LatentsOut, SameSpace
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class PickLatents(Node[LatentsOut], type="latents.pick", version=1):
+class PickLatents(SameSpace, type="latents.pick", version=1):
     """Take some items of a batch.
 
     An item that was picked is drawn with the noise that it has in the whole batch: picture 3 of 8 alone is the picture
@@ -40,7 +43,7 @@ class PickLatents(Node[LatentsOut], type="latents.pick", version=1):
         return LatentsOut(latents=per_item(self.latents, range(self.first, self.first + self.count)))
 
 
-class RepeatLatents(Node[LatentsOut], type="latents.repeat", version=1):
+class RepeatLatents(SameSpace, type="latents.repeat", version=1):
     """Repeat a batch several times.
 
     Repeated items get noise of their own: their numbers go on, as if the batch had been larger from the start. Items
@@ -71,6 +74,12 @@ class JoinLatents(Node[LatentsOut], type="latents.join", version=1):
     """The latents that come first."""
     second: In[Latents]
     """The latents that follow."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        space = known.get("first")
+        if isinstance(space, LatentSpace):
+            require_space(space, known, "second", "`first`")
+        return {"latents": space}
 
     def run(self, ctx: RunContext) -> LatentsOut:
         import torch

@@ -1,17 +1,20 @@
 """Latents of another size or place: enlarging, cutting, turning, mirroring, and laying over each other."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.errors import SamplingError
-from sdgraph.payloads.latents import Latents, changed, require_same_space
+from sdgraph.models.facts import require_space
+from sdgraph.payloads.latents import Latents, LatentSpace, changed, require_same_space
 from sdgraph.payloads.mask import Mask
 from sdgraph_nodes.inpaint import latent_mask
 from sdgraph_nodes.mask_edits import require_mask_size
-from sdgraph_nodes.outputs import LatentsOut
+from sdgraph_nodes.outputs import LatentsOut, SameSpace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +24,7 @@ Axis = Literal["left-right", "top-bottom"]
 Turn = Literal["90", "180", "270"]
 
 
-class UpscaleLatents(Node[LatentsOut], type="latents.upscale", version=1):
+class UpscaleLatents(SameSpace, type="latents.upscale", version=1):
     """Enlarge (or shrink) latents by interpolation, as the first half of a hires fix.
 
     Latents are no picture: what comes out is blurred or blocky until a sampler draws over it, with a strength of about
@@ -56,7 +59,7 @@ class UpscaleLatents(Node[LatentsOut], type="latents.upscale", version=1):
         return max(round(height * down), 1), max(round(width * across), 1)
 
 
-class CropLatents(Node[LatentsOut], type="latents.crop", version=1):
+class CropLatents(SameSpace, type="latents.crop", version=1):
     """Cut a rectangle out of latents, in pixels of the picture that they decode to."""
 
     latents: In[Latents]
@@ -85,7 +88,7 @@ class CropLatents(Node[LatentsOut], type="latents.crop", version=1):
         return LatentsOut(latents=changed(latents, lambda part: part[..., rows, columns].contiguous()))
 
 
-class FlipLatents(Node[LatentsOut], type="latents.flip", version=1):
+class FlipLatents(SameSpace, type="latents.flip", version=1):
     """Mirror latents. The decoded picture is nearly, not exactly, the mirrored one."""
 
     latents: In[Latents]
@@ -98,7 +101,7 @@ class FlipLatents(Node[LatentsOut], type="latents.flip", version=1):
         return LatentsOut(latents=changed(self.latents, lambda part: part.flip(axis)))
 
 
-class RotateLatents(Node[LatentsOut], type="latents.rotate", version=1):
+class RotateLatents(SameSpace, type="latents.rotate", version=1):
     """Turn latents clockwise by quarters. The decoded picture is nearly, not exactly, the turned one."""
 
     latents: In[Latents]
@@ -124,6 +127,12 @@ class CompositeLatents(Node[LatentsOut], type="latents.composite", version=1):
     """Where they begin down."""
     mask: In[Mask | None] = port(None)
     """Where the upper ones are seen, of the size of their picture; none: everywhere."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        space = known.get("below")
+        if isinstance(space, LatentSpace):
+            require_space(space, known, "above", "`below`")
+        return {"latents": space}
 
     def run(self, ctx: RunContext) -> LatentsOut:
         import torch

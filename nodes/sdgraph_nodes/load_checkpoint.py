@@ -1,9 +1,14 @@
 """Loading a model: handles now, weights when something really runs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
-from sdgraph.models.checkpoint import Prediction, checkpoint_fingerprint, read_checkpoint
+from sdgraph.models.checkpoint import Checkpoint, Prediction, checkpoint_fingerprint, read_checkpoint
+from sdgraph.models.facts import read_fact
 from sdgraph.payloads.handles import DenoiserHandle, Dtype, TextEncoderHandle, VaeHandle
 
 
@@ -45,12 +50,21 @@ class LoadCheckpoint(Node[CheckpointOut], type="sd.load_checkpoint", version=1, 
             self.source, config=self.config, prediction=self.prediction, allow_pickle=self.allow_pickle
         )
 
-    def run(self, ctx: RunContext) -> CheckpointOut:
-        found = read_checkpoint(
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        found = read_fact(self._read)
+        if found is None:
+            return {}
+        return {"denoiser": found.denoiser, "text_encoder": found.text_encoder, "vae": found.vae}
+
+    def _read(self) -> Checkpoint:
+        return read_checkpoint(
             self.source,
             self.dtype,
             config=self.config,
             prediction=self.prediction,
             allow_pickle=self.allow_pickle,
         )
+
+    def run(self, ctx: RunContext) -> CheckpointOut:
+        found = self._read()
         return CheckpointOut(denoiser=found.denoiser, text_encoder=found.text_encoder, vae=found.vae)

@@ -1,9 +1,14 @@
 """Text encoders from another place than the denoiser."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.checkpoint import read_text_encoder, text_encoder_fingerprint
+from sdgraph.models.facts import read_fact
 from sdgraph.payloads.handles import Dtype, TextEncoderHandle
 
 
@@ -32,6 +37,11 @@ class LoadTextEncoder(Node[TextEncoderOut], type="sd.load_text_encoder", version
     def fingerprint(self) -> str:
         return text_encoder_fingerprint(self.source, config=self.config, allow_pickle=self.allow_pickle)
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"text_encoder": read_fact(self._read)}
+
+    def _read(self) -> TextEncoderHandle:
+        return read_text_encoder(self.source, self.dtype, config=self.config, allow_pickle=self.allow_pickle)
+
     def run(self, ctx: RunContext) -> TextEncoderOut:
-        found = read_text_encoder(self.source, self.dtype, config=self.config, allow_pickle=self.allow_pickle)
-        return TextEncoderOut(text_encoder=found)
+        return TextEncoderOut(text_encoder=self._read())

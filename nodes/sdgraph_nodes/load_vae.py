@@ -1,8 +1,13 @@
 """Another autoencoder than the checkpoint's own."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
+from sdgraph.models.facts import read_fact
 from sdgraph.models.vae_source import SpaceChoice, read_vae, vae_fingerprint
 from sdgraph.payloads.handles import Dtype, VaeHandle
 
@@ -37,7 +42,11 @@ class LoadVae(Node[VaeOut], type="sd.load_vae", version=1, lane="io"):
     def fingerprint(self) -> str:
         return vae_fingerprint(self.source, space=self.space, config=self.config, allow_pickle=self.allow_pickle)
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"vae": read_fact(self._read)}
+
+    def _read(self) -> VaeHandle:
+        return read_vae(self.source, self.dtype, space=self.space, config=self.config, allow_pickle=self.allow_pickle)
+
     def run(self, ctx: RunContext) -> VaeOut:
-        return VaeOut(
-            vae=read_vae(self.source, self.dtype, space=self.space, config=self.config, allow_pickle=self.allow_pickle)
-        )
+        return VaeOut(vae=self._read())

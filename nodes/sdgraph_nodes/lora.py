@@ -1,8 +1,13 @@
 """LoRA: small files of weight changes, put on a model's handles."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
-from sdgraph.core.port import In, Out, port
+from sdgraph.core.port import In, Link, Out, port
+from sdgraph.errors import ModelError
 from sdgraph.models.patches.lora import WithLora, lora_fingerprint, with_lora
 from sdgraph.payloads.handles import DenoiserHandle, TextEncoderHandle
 
@@ -47,6 +52,12 @@ class Lora(Node[LoraOut], type="model.lora", version=1, lane="io", cache=False):
     def fingerprint(self) -> str:
         return lora_fingerprint(self.source)
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        denoiser, encoder = known.get("denoiser"), known.get("text_encoder")
+        if isinstance(denoiser, DenoiserHandle) and isinstance(encoder, TextEncoderHandle):
+            _require_fit(denoiser, encoder, self.source, self.strength, self.text_strength)
+        return {"denoiser": denoiser, "text_encoder": encoder}
+
     def run(self, ctx: RunContext) -> LoraOut:
         found = with_lora(self.denoiser, self.text_encoder, self.source, self.strength, self.text_strength)
         _warn(ctx, found)
@@ -67,10 +78,28 @@ class DenoiserLora(Node[DenoiserLoraOut], type="model.lora_denoiser", version=1,
     def fingerprint(self) -> str:
         return lora_fingerprint(self.source)
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        denoiser = known.get("denoiser")
+        if isinstance(denoiser, DenoiserHandle):
+            _require_fit(denoiser, None, self.source, self.strength, 0.0)
+        return {"denoiser": denoiser}
+
     def run(self, ctx: RunContext) -> DenoiserLoraOut:
         found = with_lora(self.denoiser, None, self.source, self.strength, 0.0)
         _warn(ctx, found)
         return DenoiserLoraOut(denoiser=found.denoiser)
+
+
+def _require_fit(
+    denoiser: DenoiserHandle, encoder: TextEncoderHandle | None, source: str, strength: Any, text_strength: Any
+) -> None:
+    """Raise ModelError [lora-mismatch] for a file of another kind of model; a file that can't be read is the plan's."""
+    given = [1.0 if isinstance(value, Link) else value for value in (strength, text_strength)]
+    try:
+        with_lora(denoiser, encoder, source, *given)
+    except ModelError as error:
+        if error.code == "lora-mismatch":
+            raise
 
 
 def _warn(ctx: RunContext, found: WithLora) -> None:

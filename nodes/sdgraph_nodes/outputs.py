@@ -1,8 +1,10 @@
 """Outputs that several node types have."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sdgraph.core.node import Outputs
+from sdgraph.core.infer import Known
+from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import Out
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.image import Image
@@ -36,6 +38,13 @@ class ControlOut(Outputs):
 
     control: Out[Control]
     """All controls so far, for a sampler."""
+
+
+class SameSpace(Node[LatentsOut]):
+    """Base of nodes whose latents stay in the space of their input `latents`."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"latents": known.get("latents")}
 
 
 class AnyOut(Outputs):

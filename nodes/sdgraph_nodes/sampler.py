@@ -13,11 +13,13 @@ from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, needs_negative
 from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs, plan_start
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
+from sdgraph.models.facts import placed, require_controls, require_space, require_understood
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
-from sdgraph.payloads.latents import Latents
+from sdgraph.payloads.latents import Latents, require_same_space
 from sdgraph.payloads.sampling import SamplingState
+from sdgraph_nodes.guiding import require_weak_match
 from sdgraph_nodes.outputs import LatentsOut
 from sdgraph_nodes.sampling import (
     MAX_SEED,
@@ -70,6 +72,17 @@ class _SamplerPorts(Node[LatentsOut]):
     tile_weights: In[TileWeights] = port("feather")
     """How tiles are blended where they overlap: `feather` evenly, `uniform` as MultiDiffusion, `gaussian` as Mixture of
     Diffusers."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        denoiser = known.get("denoiser")
+        if not isinstance(denoiser, DenoiserHandle):
+            return {}
+        require_space(denoiser.space, known, "latents", f"The denoiser `{denoiser.source}`")
+        require_understood(denoiser, known, "positive", "negative")
+        require_controls(denoiser, known, "control")
+        if isinstance(weak := known.get("weak"), DenoiserHandle):
+            require_weak_match(denoiser, weak)
+        return {"latents": denoiser.space}
 
     def models(self) -> dict[str, Drawing]:
         """The model that each stage may name, with its conditionings."""
@@ -175,6 +188,14 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
     """What the second model is to draw, encoded by its own text encoder; without it, `positive`."""
     refiner_negative: In[Conditioning | None] = port(None)
     """What the second model is to stay away from; without it, `negative`."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        base, refiner = known.get("denoiser"), known.get("refiner")
+        if isinstance(base, DenoiserHandle) and isinstance(refiner, DenoiserHandle):
+            with placed("refiner"):
+                require_same_space(base.space, refiner.space, f"The refiner `{refiner.source}`")
+            require_understood(refiner, known, "refiner_positive", "refiner_negative")
+        return super().infer(known)
 
     def models(self) -> dict[str, Drawing]:
         """The base and, if there is one, the refiner."""

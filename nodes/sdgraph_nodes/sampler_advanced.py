@@ -1,5 +1,9 @@
 """A part of sampling, placed by hand: for chains of samplers that hand over to each other in mid-course."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Link, Out, port
 from sdgraph.core.workflow import Workflow
@@ -10,6 +14,7 @@ from sdgraph.diffusion.leg_parts import range_between, steps_between
 from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
+from sdgraph.models.facts import require_controls, require_space, require_understood
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
@@ -81,6 +86,16 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
     """What neighbouring tiles share at least."""
     tile_weights: In[TileWeights] = port("feather")
     """How tiles are blended where they overlap."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        denoiser = known.get("denoiser")
+        if not isinstance(denoiser, DenoiserHandle):
+            return {}
+        for port_name in ("latents", "state"):
+            require_space(denoiser.space, known, port_name, f"The denoiser `{denoiser.source}`")
+        require_understood(denoiser, known, "positive", "negative")
+        require_controls(denoiser, known, "control")
+        return {"latents": denoiser.space, "state": denoiser.space}
 
     def expand(self, inner: Workflow) -> PartOut:
         leg = self._leg()

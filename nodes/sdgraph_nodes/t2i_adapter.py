@@ -1,8 +1,13 @@
 """T2I-Adapters: loading one, and applying it with a picture."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
+from sdgraph.models.facts import controls_with, read_fact
 from sdgraph.models.t2i_adapter import read_t2i_adapter, t2i_adapter_fingerprint
 from sdgraph.payloads.control import Control, T2IAdapterBranch
 from sdgraph.payloads.handles import Dtype, T2IAdapterHandle
@@ -28,6 +33,9 @@ class LoadT2IAdapter(Node[T2IAdapterOut], type="control.load_t2i_adapter", versi
     def fingerprint(self) -> str:
         return t2i_adapter_fingerprint(self.source)
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"adapter": read_fact(lambda: read_t2i_adapter(self.source, self.dtype))}
+
     def run(self, ctx: RunContext) -> T2IAdapterOut:
         return T2IAdapterOut(adapter=read_t2i_adapter(self.source, self.dtype))
 
@@ -50,6 +58,9 @@ class ApplyT2IAdapter(Node[ControlOut], type="control.apply_t2i_adapter", versio
     """Sampling progress at which it begins to act."""
     end: In[float] = port(1.0, ge=0, le=1)
     """Sampling progress until which it acts."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"control": controls_with(known, "adapter")}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = T2IAdapterBranch(self.adapter, self.image, self.strength, self.start, self.end)

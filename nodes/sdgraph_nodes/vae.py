@@ -1,8 +1,13 @@
 """Between pictures and latents."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
+from sdgraph.models.facts import require_space
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.vae import decode_latents, encode_image
 from sdgraph.payloads.handles import VaeHandle
@@ -24,6 +29,10 @@ class VaeEncode(Node[LatentsOut], type="sd.vae_encode", version=1, lane="device"
     tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
     """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory of large pictures."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        vae = known.get("vae")
+        return {"latents": vae.space} if isinstance(vae, VaeHandle) else {}
+
     def run(self, ctx: RunContext) -> LatentsOut:
         with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:
             return LatentsOut(latents=encode_image(model, self.vae, self.image, self.tile_px))
@@ -41,6 +50,12 @@ class VaeDecode(Node[ImageOut], type="sd.vae_decode", version=1, lane="device"):
     """Latents of this autoencoder's model family."""
     tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
     """Edge of one tile, in image pixels; 0 decodes in one piece. Tiles bound the memory of large pictures."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        vae = known.get("vae")
+        if isinstance(vae, VaeHandle):
+            require_space(vae.space, known, "latents", f"The autoencoder `{vae.source}`")
+        return {}
 
     def run(self, ctx: RunContext) -> ImageOut:
         with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:

@@ -83,22 +83,32 @@ def only_entry(conditioning: Conditioning) -> ConditioningEntry:
     return conditioning.entries[0]
 
 
-def _embedding(entry: ConditioningEntry, width: int) -> Tensor:
-    if entry.embedding.shape[-1] != width:
+def require_width(found: int, expected: int) -> None:
+    """Raises SamplingError [conditioning-width] unless the vectors are as long as the denoiser wants them."""
+    if found != expected:
         raise SamplingError(
             "conditioning-width",
-            f"The denoiser takes conditioning vectors of {width} numbers, found {entry.embedding.shape[-1]}.",
+            f"The denoiser takes conditioning vectors of {expected} numbers, found {found}.",
             "Encode the prompt with the text encoder of the same checkpoint.",
         )
+
+
+def require_pooled(found: int | None, expected: int) -> None:
+    """Raises SamplingError [conditioning-pooled] unless the vector of the whole prompt is what the denoiser wants."""
+    if found != expected:
+        raise SamplingError(
+            "conditioning-pooled",
+            f"The denoiser also takes the prompt as one vector of {expected} numbers, found {found or 'none'}.",
+            "Encode the prompt with the text encoder of the same checkpoint.",
+        )
+
+
+def _embedding(entry: ConditioningEntry, width: int) -> Tensor:
+    require_width(entry.embedding.shape[-1], width)
     return entry.embedding
 
 
 def _pooled(entry: ConditioningEntry, width: int) -> Tensor:
-    found = None if entry.pooled is None else entry.pooled.shape[-1]
-    if entry.pooled is None or found != width:
-        raise SamplingError(
-            "conditioning-pooled",
-            f"The denoiser also takes the prompt as one vector of {width} numbers, found {found or 'none'}.",
-            "Encode the prompt with the text encoder of the same checkpoint.",
-        )
+    require_pooled(None if entry.pooled is None else entry.pooled.shape[-1], width)
+    assert entry.pooled is not None
     return entry.pooled

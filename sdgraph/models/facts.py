@@ -1,0 +1,96 @@
+"""What can be told of models, latents and prompts before anything runs, by small files alone (see `Node.infer`).
+
+The fact of a handle is the handle itself, of latents their `LatentSpace`, of conditioning a `ConditioningFact`, of
+control the handles of its networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sdgraph.errors import ModelError, SdgraphError
+from sdgraph.models import controlnet, t2i_adapter
+from sdgraph.models.conditions import require_pooled, require_width
+from sdgraph.payloads.handles import (
+    ControlNetHandle,
+    DenoiserHandle,
+    ModelHandle,
+    T2IAdapterHandle,
+    TextEncoderHandle,
+)
+from sdgraph.payloads.latents import LatentSpace, require_same_space
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ConditioningFact:
+    """What a denoiser asks of conditioning."""
+
+    width: int
+    """Length of its vectors."""
+    pooled_width: int
+    """Length of the vector of a whole prompt; 0: there is none."""
+
+    @classmethod
+    def of(cls, encoder: TextEncoderHandle) -> ConditioningFact:
+        """What an encoder makes."""
+        return cls(encoder.conditioning_width, encoder.pooled_width)
+
+
+def read_fact(read: Callable[[], T]) -> T | None:
+    """What `read` gives, or None where the model can't be read: the plan tells of that if the model is needed."""
+    try:
+        return read()
+    except ModelError:
+        return None
+
+
+def require_understood(denoiser: DenoiserHandle, known: Mapping[str, Any], *ports: str) -> None:
+    """Raises SamplingError [conditioning-width], [conditioning-pooled] at the first port that does not fit."""
+    for port in ports:
+        fact = known.get(port)
+        if isinstance(fact, ConditioningFact):
+            with placed(port):
+                require_width(fact.width, denoiser.conditioning_width)
+                if denoiser.pooled_width:
+                    require_pooled(fact.pooled_width or None, denoiser.pooled_width)
+
+
+def require_space(space: LatentSpace, known: Mapping[str, Any], port: str, who: str) -> None:
+    """Raises ModelError [latent-space-mismatch] at `port` when its latents are of another space."""
+    found = known.get(port)
+    if isinstance(found, LatentSpace):
+        with placed(port):
+            require_same_space(found, space, who)
+
+
+def controls_with(known: Mapping[str, Any], port: str) -> tuple[ModelHandle, ...]:
+    """The networks of the controls so far, and the one at `port`."""
+    net = known.get(port)
+    return (*known.get("control", ()), *((net,) if isinstance(net, ModelHandle) else ()))
+
+
+def require_controls(denoiser: DenoiserHandle, known: Mapping[str, Any], port: str) -> None:
+    """Raises ModelError [control-mismatch] at `port` when a network is for another kind of model."""
+    for net in known.get(port, ()):
+        with placed(port):
+            if isinstance(net, ControlNetHandle):
+                controlnet.require_match(net, denoiser)
+            elif isinstance(net, T2IAdapterHandle):
+                t2i_adapter.require_match(net, denoiser)
+
+
+@contextmanager
+def placed(port: str) -> Generator[None]:
+    """Gives errors within the `with` block a port, unless they have one."""
+    try:
+        yield
+    except SdgraphError as error:
+        found = error.problem
+        if found.port is not None:
+            raise
+        raise type(error)(found.code, found.message, found.hint, node=found.node, port=port) from error

@@ -1,0 +1,110 @@
+"""Models, latents and prompts that do not fit each other are refused before anything runs, where they meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sdgraph import Registry
+from sdgraph.core.build import Checked, check_workflow
+from sdgraph.core.document import SCHEMA, load_document
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry.installed()
+
+
+def node(kind: str, values: dict[str, Any] | None = None, /, **links: str) -> dict[str, Any]:
+    return {"type": kind, "values": values or {}, "links": links}
+
+
+def model(name: str) -> dict[str, Any]:
+    return node("sd.load_checkpoint", {"source": f"synthetic:{name}-tiny"})
+
+
+DRAW = {
+    "sd": model("sd15"),
+    "prompt": node("sd.encode_text", {"prompt": "a cat"}, text_encoder="sd.text_encoder"),
+    "start": node("sd.empty_latents"),
+    "sample": node(
+        "sd.sampler", {"guidance": 1}, denoiser="sd.denoiser", positive="prompt.conditioning", latents="start.latents"
+    ),
+    "image": node("sd.vae_decode", vae="sd.vae", latents="sample.latents"),
+}
+
+
+def check(registry: Registry, nodes: dict[str, Any]) -> Checked:
+    document = {"schema": SCHEMA, "nodes": {**DRAW, **nodes}, "outputs": {"image": "image.image"}}
+    return check_workflow(load_document(document), registry)
+
+
+def refused(registry: Registry, nodes: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
+    return [(found.code, found.node, found.port) for found in check(registry, nodes).errors]
+
+
+def test_parts_of_one_model_fit(registry: Registry) -> None:
+    assert refused(registry, {}) == []
+
+
+def test_sdxl_latents_do_not_fit_an_autoencoder_of_sd_1(registry: Registry) -> None:
+    mixed = {
+        "xl": model("sdxl"),
+        "prompt": node("sd.encode_text", {"prompt": "a cat"}, text_encoder="xl.text_encoder"),
+        "sample": {**DRAW["sample"], "links": {**DRAW["sample"]["links"], "denoiser": "xl.denoiser"}},
+    }
+    assert refused(registry, mixed) == [("latent-space-mismatch", "image", "latents")]
+    override = {**mixed, "vae": node("sd.load_vae", {"source": "synthetic:sdxl-tiny"})}
+    override["image"] = node("sd.vae_decode", vae="vae.vae", latents="sample.latents")
+    assert refused(registry, override) == []
+
+
+def test_latents_of_16_channels_do_not_fit_a_denoiser_of_4(registry: Registry) -> None:
+    pictures = {
+        "flux": model("flux"),
+        "photo": node("image.load", {"file": "builtin:star.png"}),
+        "start": node("sd.vae_encode", vae="flux.vae", image="photo.image"),
+    }
+    assert refused(registry, pictures) == [("latent-space-mismatch", "sample", "latents")]
+
+
+def test_facts_go_through_nodes_that_change_latents(registry: Registry) -> None:
+    nodes = {
+        "flux": model("flux"),
+        "flipped": node("latents.flip", latents="sample.latents"),
+        "image": node("sd.vae_decode", vae="flux.vae", latents="flipped.latents"),
+    }
+    assert refused(registry, nodes) == [("latent-space-mismatch", "image", "latents")]
+
+
+def test_a_prompt_encoded_for_another_model_is_refused(registry: Registry) -> None:
+    nodes = {
+        "xl": model("sdxl"),
+        "prompt": node("sd.encode_text", {"prompt": "a cat"}, text_encoder="xl.text_encoder"),
+    }
+    assert refused(registry, nodes) == [("conditioning-width", "sample", "positive")]
+
+
+def test_a_controlnet_of_another_model_is_refused(registry: Registry) -> None:
+    nodes = {
+        "net": node("control.load", {"source": "builtin:shapes/controlnet_canny"}),
+        "photo": node("image.load", {"file": "builtin:star.png"}),
+        "applied": node("control.apply", net="net.net", image="photo.image"),
+        "sample": {**DRAW["sample"], "links": {**DRAW["sample"]["links"], "control": "applied.control"}},
+    }
+    assert refused(registry, nodes) == [("control-mismatch", "sample", "control")]
+
+
+def test_a_lora_of_another_model_is_refused(registry: Registry) -> None:
+    nodes = {
+        "lora": node(
+            "model.lora", {"source": "builtin:shapes/lora_neon"}, denoiser="sd.denoiser", text_encoder="sd.text_encoder"
+        ),
+        "sample": {**DRAW["sample"], "links": {**DRAW["sample"]["links"], "denoiser": "lora.denoiser"}},
+    }
+    assert refused(registry, nodes) == [("lora-mismatch", "lora", "source")]
+
+
+def test_a_model_that_is_missing_is_the_plans_to_tell(registry: Registry) -> None:
+    assert refused(registry, {"sd": node("sd.load_checkpoint", {"source": "/nowhere/at/all"})}) == []
