@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sdgraph.models.prompt_join import appended, lengthened, require_one
+from sdgraph.models.prompt_join import appended, lengthened, require_one, require_width
 from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
 
 if TYPE_CHECKING:
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def combined(first: Conditioning, second: Conditioning) -> Conditioning:
-    """All entries of both: where and when several apply, their predictions are averaged by strength."""
+    """All entries of both: where and when several apply, their predictions are averaged by strength.
+
+    Raises SamplingError [conditioning-width] unless both are of one text encoder.
+    """
+    require_width(second.entries[0].embedding.shape[-1], first.entries[0].embedding.shape[-1])
     offset = max(entry.group for entry in first.entries) + 1
     moved = (replace(entry, group=entry.group + offset) for entry in second.entries)
     return Conditioning((*first.entries, *moved))
@@ -52,6 +56,7 @@ def zeroed(conditioning: Conditioning) -> Conditioning:
 
 
 def _between(entry: ConditioningEntry, other: ConditioningEntry, share: float) -> ConditioningEntry:
+    require_width(other.embedding.shape[-1], entry.embedding.shape[-1])
     length = max(entry.embedding.shape[1], other.embedding.shape[1])
     embedding = _mix(lengthened(entry.embedding, length), lengthened(other.embedding, length), share)
     if entry.pooled is None or other.pooled is None:

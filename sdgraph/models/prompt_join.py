@@ -50,10 +50,22 @@ def require_one(conditioning: Conditioning, what: str) -> ConditioningEntry:
     return conditioning.entries[0]
 
 
+def require_width(found: int, expected: int, port: str = "second") -> None:
+    """Raises SamplingError [conditioning-width] unless vectors of two conditionings have one length."""
+    if found != expected:
+        raise SamplingError(
+            "conditioning-width",
+            f"The first conditioning has vectors of {expected} numbers, the second of {found}.",
+            "Encode both prompts with the text encoder of one checkpoint.",
+            port=port,
+        )
+
+
 def mixed(first: ConditioningEntry, second: ConditioningEntry) -> ConditioningEntry:
     """The sum of two entries' vectors; the shorter one is lengthened by its last vector."""
     import torch
 
+    require_width(second.embedding.shape[-1], first.embedding.shape[-1])
     length = max(first.embedding.shape[1], second.embedding.shape[1])
     embedding = lengthened(first.embedding, length) + lengthened(second.embedding, length)
     pooled = [entry.pooled for entry in (first, second) if entry.pooled is not None]
@@ -64,6 +76,7 @@ def appended(first: ConditioningEntry, second: ConditioningEntry) -> Conditionin
     """The vectors of both, one after the other; the pooled vector is the first one's."""
     import torch
 
+    require_width(second.embedding.shape[-1], first.embedding.shape[-1])
     return replace(first, embedding=torch.cat([first.embedding, second.embedding], dim=1))
 
 

@@ -40,6 +40,8 @@ class PromptPlan:
 
     parts: tuple[Part, ...]
     joining: Joining = "add"
+    unread: tuple[str, ...] = ()
+    """Texts that no step reads, because they begin at a share of 1 or more of the steps; they are not encoded."""
 
     @property
     def is_one_text(self) -> bool:
@@ -77,16 +79,23 @@ def _one(text: str, factor: float = 1.0) -> PromptPlan:
 
 def _with_and(text: str) -> PromptPlan:
     terms = _AND.split(text)
-    if len(terms) == 1:
-        return PromptPlan((Part(1.0, read_variants(text)),))
-    return PromptPlan(tuple(_term(term) for term in terms))
+    found = [(1.0, text)] if len(terms) == 1 else [_term(term) for term in terms]
+    parts = [Part(factor, read_variants(term)) for factor, term in found]
+    unread = [variant.text for part in parts for variant in part.variants if not _is_read(variant)]
+    read = [Part(part.factor, tuple(filter(_is_read, part.variants))) for part in parts]
+    return PromptPlan(tuple(read), "add", tuple(unread))
 
 
-def _term(text: str) -> Part:
+def _term(text: str) -> tuple[float, str]:
     match = _FACTOR.fullmatch(text)
-    if match is None:
-        return Part(1.0, read_variants(text.strip()))
-    return Part(float(match.group(2)), read_variants(match.group(1).strip()))
+    return (1.0, text.strip()) if match is None else (float(match.group(2)), match.group(1).strip())
+
+
+def _is_read(variant: Variant) -> bool:
+    """Whether a step may come at which a prompt reads so."""
+    if not variant.windows:
+        return True
+    return any(window.after_share is None or window.after_share < 1 for window in variant.windows)
 
 
 def _with_operator(text: str) -> PromptPlan:

@@ -139,3 +139,10 @@ def test_a_wrong_operator_of_compel_is_a_clear_error(prompt: str, code: str) -> 
     with pytest.raises(SamplingError) as caught:
         plan_prompt(prompt, "compel")
     assert (caught.value.code, caught.value.problem.port) == (code, "prompt")
+
+
+def test_a_text_that_no_step_reads_is_told_and_not_encoded() -> None:
+    plan = plan_prompt("a [cat:1.2] [dog:cow:0.5]")
+    assert plan.unread == ("a cat cow",)
+    assert plan.texts == ("a  dog", "a  cow")
+    assert plan_prompt("a [cat:0.9]").unread == ()

@@ -18,7 +18,8 @@ from sdgraph.core.port import Link
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.stages import Stage, plan_legs
 from sdgraph.errors import SamplingError
-from sdgraph.payloads.conditioning import CONDITIONING, Conditioning
+from sdgraph.models.facts import ConditioningFact
+from sdgraph.payloads.conditioning import CONDITIONING, Conditioning, ConditioningEntry
 from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.mask import Mask
 from sdgraph.payloads.sampling import SamplingState
@@ -212,6 +213,17 @@ def test_a_limit_that_leaves_nothing_is_refused_before_the_run(node: Any, code: 
     with pytest.raises(SamplingError) as caught:
         node.infer(Known())
     assert (caught.value.code, caught.value.problem.port) == (code, at)
+
+
+@pytest.mark.parametrize("kind", [CombineConditioning, ConcatConditioning, AverageConditioning])
+def test_conditionings_of_two_models_are_refused_before_the_run_and_in_it(kind: Any) -> None:
+    known = Known({"first": ConditioningFact(32, 0), "second": ConditioningFact(64, 0)})
+    with pytest.raises(SamplingError) as caught:
+        kind(first=Link("a", "b"), second=Link("a", "b")).infer(known)
+    assert (caught.value.code, caught.value.problem.port) == ("conditioning-width", "second")
+    wide = Conditioning((ConditioningEntry(torch.zeros(1, 77, 64)),))
+    with pytest.raises(SamplingError, match="64"):
+        run(kind(first=prompt("a star"), second=wide))
 
 
 def test_what_is_known_of_a_conditioning_goes_on() -> None:

@@ -97,3 +97,8 @@ def test_a_prompt_from_a_value_node_is_read_before_the_run_too() -> None:
     data["inputs"].pop("prompt")
     problems = check_workflow(load_document(data), registry()).problems
     assert [problem.code for problem in problems if problem.severity == "error"] == ["prompt-unsupported"]
+
+
+def test_a_weight_in_square_brackets_is_a_warning() -> None:
+    (problem,) = check_workflow(tiny("txt2img"), registry(), {"prompt": "a [cat:1.2]"}).problems
+    assert (problem.code, problem.severity, problem.port) == ("prompt-unread", "warning", "prompt")
