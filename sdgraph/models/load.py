@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import open_layout
+from sdgraph.models.controlnet_file import load_controlnet_file
 from sdgraph.models.ip_adapter import load_ip_adapter
 from sdgraph.models.layout import Layout
 from sdgraph.models.single_file import FileLayout
+from sdgraph.models.source import locate
 from sdgraph.models.towers import LoadedTower, TextModel
 from sdgraph.models.vae_source import vae_layout
 from sdgraph.models.weights import check_whole, damaged, weights_files
@@ -53,6 +55,8 @@ def load_model(handle: ModelHandle, device: str = "cpu") -> nn.Module | TextMode
         case ControlNetHandle():
             from diffusers.models.controlnets.controlnet import ControlNetModel
 
+            if (file := locate(handle.source)).is_file():
+                return load_controlnet_file(file, handle, device)
             return _load(ControlNetModel, handle, handle.component, device)
         case T2IAdapterHandle():
             from diffusers.models.adapter import T2IAdapter
@@ -144,6 +148,10 @@ def _load(kind: Any, handle: ModelHandle, component: str, device: str) -> nn.Mod
     for what, names in (("missing", info["missing_keys"]), ("of another shape", info["mismatched_keys"])):
         if names:
             raise damaged(folder, f"{len(names)} of its weights are {what}, for example `{min(map(_name, names))}`")
+    if "low_cpu_mem_usage" in options and model.dtype != getattr(torch, handle.dtype):
+        # diffusers 0.42 leaves Stable Diffusion 3's transformer in the dtype of its file.
+        with quiet():
+            model = model.to(getattr(torch, handle.dtype))
     return model.to(device).eval().requires_grad_(False)
 
 
