@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from sdgraph.cli.streams import nbytes_text, out, out_json, show_problems
 from sdgraph.core.registry import Registry
 from sdgraph.engine.stores.base import Payloads
 from sdgraph.engine.stores.disk import DiskStore
+from sdgraph.engine.stores.maintenance import EntryInfo
 from sdgraph.errors import SettingsError
 from sdgraph.settings import read_settings
 
@@ -35,7 +37,15 @@ def info(cache: str | None, as_json: bool) -> int:
     with _open(cache) as store:
         found = store.info()
     said = f"{found.entries:,} results, {nbytes_text(found.nbytes)} in {found.objects:,} files"
-    data = {"folder": str(found.folder), "entries": found.entries, "objects": found.objects, "nbytes": found.nbytes}
+    if found.pinned:
+        said += f", {found.pinned:,} pinned"
+    data = {
+        "folder": str(found.folder),
+        "entries": found.entries,
+        "objects": found.objects,
+        "nbytes": found.nbytes,
+        "pinned": found.pinned,
+    }
     return _tell(as_json, data, f"{found.folder}: {said}")
 
 
@@ -65,12 +75,53 @@ def verify(cache: str | None, as_json: bool) -> int:
 
 
 @cache.command
+@click.argument("key")
 @cache_option
 @json_option
-def clear(cache: str | None, as_json: bool) -> int:
-    """Remove all results."""
+def show(key: str, cache: str | None, as_json: bool) -> int:
+    """Show where a result came from: who computed it, when, how long that took, and from what.
+
+    KEY is the key of a result, or as much of its beginning as no other one shares; `sdgraph plan FILE --json` and
+    `sdgraph run FILE --json` have them.
+    """
     with _open(cache) as store:
-        removed = store.clear()
+        found = store.show(store.key_from(key))
+    return _tell(as_json, _entry_as_json(found), "\n".join(_entry_lines(found)))
+
+
+@cache.command
+@click.argument("key")
+@cache_option
+@json_option
+def pin(key: str, cache: str | None, as_json: bool) -> int:
+    """Keep a result: no budget, `gc` or `clear` removes it until it is unpinned."""
+    with _open(cache) as store:
+        found = store.key_from(key)
+        store.pin(found)
+    return _tell(as_json, {"key": found.hex(), "pinned": True}, f"{found.hex()} is pinned")
+
+
+@cache.command
+@click.argument("key")
+@cache_option
+@json_option
+def unpin(key: str, cache: str | None, as_json: bool) -> int:
+    """Let a pinned result go when room is needed."""
+    with _open(cache) as store:
+        found = store.key_from(key)
+        was_pinned = store.unpin(found)
+    said = "is no longer pinned" if was_pinned else "was not pinned"
+    return _tell(as_json, {"key": found.hex(), "pinned": False}, f"{found.hex()} {said}")
+
+
+@cache.command
+@click.option("--pinned", is_flag=True, help="Remove the pinned ones too.")
+@cache_option
+@json_option
+def clear(pinned: bool, cache: str | None, as_json: bool) -> int:
+    """Remove all results that are not pinned."""
+    with _open(cache) as store:
+        removed = store.clear(pinned=pinned)
     return _tell(as_json, {"removed": removed}, f"removed {removed:,} results")
 
 
@@ -85,6 +136,40 @@ def _open(folder: str | None) -> Generator[DiskStore]:
         yield store
     finally:
         store.close()
+
+
+def _entry_as_json(found: EntryInfo) -> dict[str, Any]:
+    return {
+        "key": found.key.hex(),
+        "node_type": found.node_type,
+        "node_version": found.node_version,
+        "outputs": dict(found.outputs),
+        "elapsed_s": round(found.elapsed_s, 6),
+        "nbytes": found.nbytes,
+        "used_at": _time(found.used_at),
+        "pinned": found.pinned,
+        "made": None if found.made is None else {**found.made.to_json(), "finished_at": _time(found.made.finished_at)},
+    }
+
+
+def _entry_lines(found: EntryInfo) -> Iterator[str]:
+    yield f"key       {found.key.hex()}{'  (pinned)' if found.pinned else ''}"
+    yield f"node      {found.node_type}, version {found.node_version}"
+    outputs = [f"{name} ({kind or 'value'})" for name, kind in found.outputs.items()]
+    yield f"outputs   {', '.join(outputs)}"
+    yield f"size      {nbytes_text(found.nbytes)}"
+    yield f"computed  in {found.elapsed_s:.3f} s"
+    if found.made is not None:
+        maker = found.made.maker
+        yield f"by        {maker.program} on {maker.device} of machine {maker.machine}"
+        yield f"at        {_time(found.made.finished_at)}"
+        for port, key, output in found.made.sources:
+            yield f"from      {port}: {key.hex()}.{output}"
+    yield f"used      {_time(found.used_at)}"
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _size(text: str) -> int:

@@ -35,7 +35,7 @@ def open_shelf(settings: Settings, registry: Registry) -> Generator[Shelf]:
     if folder is None:
         yield Shelf(MemoryStore(payloads, settings.memory_budget_bytes), NullStore(), None)
         return
-    disk = DiskStore(folder, payloads)
+    disk = DiskStore(folder, payloads, budget_bytes=settings.disk_budget_bytes)
     store = TieredStore(payloads, MemoryStore(payloads, settings.memory_budget_bytes), disk)
     try:
         yield Shelf(store, disk, Journal(folder / "journal"))

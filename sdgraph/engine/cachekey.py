@@ -34,6 +34,8 @@ class KeyMaker:
     """Computes keys; remembers what is the same for all nodes of a type."""
 
     def __init__(self) -> None:
+        self.fingerprints: dict[str, str] = {}
+        """What nodes read from outside, by node id."""
         self._layouts: dict[int, tuple[NodeSpec, Any, tuple[tuple[str, bytes], ...]]] = {}
 
     def key(self, node: GraphNode, sources: Mapping[str, Keyed]) -> CacheKey:
@@ -51,7 +53,10 @@ class KeyMaker:
             else:
                 parts += (tag, encode(values[name]))
         if node.spec.has_fingerprint:
-            parts += (b"P", encode(node.spec.construct(values).fingerprint()))
+            fingerprint = node.spec.construct(values).fingerprint()
+            parts += (b"P", encode(fingerprint))
+            if fingerprint is not None:
+                self.fingerprints[node.id] = fingerprint
         digest = found[1].copy()
         digest.update(b"".join(parts))
         return digest.digest()

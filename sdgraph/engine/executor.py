@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
+from sdgraph import __version__
 from sdgraph.core.node import Lane
 from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken, Services
@@ -17,7 +18,8 @@ from sdgraph.engine.lanes import default_threads
 from sdgraph.engine.plan import Plan
 from sdgraph.engine.report import RunReport
 from sdgraph.engine.run import Run
-from sdgraph.engine.stores.base import Payloads, ResultStore
+from sdgraph.engine.stores.base import Maker, Payloads, ResultStore
+from sdgraph.engine.stores.owner import machine_id
 from sdgraph.errors import RunCancelled, SettingsError
 
 _TURN_CHECK_S = 0.1
@@ -46,6 +48,7 @@ class Executor:
         if min(self.threads.values()) < 1:
             raise SettingsError("threads-invalid", f"Every lane needs a thread; asked for {dict(self.threads)}.")
         self.clock = clock
+        self.maker = Maker(f"sdgraph {__version__}", machine_id(), device)
         self.costs = NodeCosts()
         self._device_lock = threading.Lock()
 

@@ -9,11 +9,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
-from sdgraph.core.graph import GraphNode
-from sdgraph.engine.cachekey import CacheKey
-from sdgraph.engine.reason import NodeRecord
+from sdgraph.engine.record import NodeRecord
 
 
 class Journal:
@@ -26,13 +23,13 @@ class Journal:
         """The records of the last run by node id, or None if there was none (or they were damaged)."""
         try:
             data = json.loads(self._path(workflow).read_bytes())
-            return {name: _record(record) for name, record in data.items()}
+            return {name: NodeRecord.from_json(record) for name, record in data.items()}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return None
 
-    def write(self, workflow: str, nodes: Iterable[tuple[GraphNode, CacheKey]]) -> None:
+    def write(self, workflow: str, nodes: Iterable[tuple[str, NodeRecord]]) -> None:
         """Replace the records of a workflow; a folder that can't be written to is no error."""
-        records = {node.id: NodeRecord.of(node, key).to_json() for node, key in nodes}
+        records = {name: record.to_json() for name, record in nodes}
         path = self._path(workflow)
         temporary = path.with_suffix(f".{uuid.uuid4().hex}")
         try:
@@ -45,11 +42,3 @@ class Journal:
 
     def _path(self, workflow: str) -> Path:
         return self._folder / f"{blake2b(workflow.encode(), digest_size=12).hexdigest()}.json"
-
-
-def _record(data: dict[str, Any]) -> NodeRecord:
-    record = NodeRecord(**data)
-    texts: list[object] = [record.type, record.key, *record.values.values(), *record.links.values()]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a record holds something else than text")
-    return record

@@ -8,6 +8,7 @@ from typing import Any
 from sdgraph.engine.inputs import shared
 from sdgraph.engine.jobs import JobState
 from sdgraph.engine.plan import Action, Plan, Step
+from sdgraph.engine.reason import CANCELLED, FAILED_BEFORE, NOT_NEEDED, Reason
 from sdgraph.engine.report import NodeReport, RunReport, RunStatus
 from sdgraph.engine.stores.base import Payloads
 from sdgraph.errors import Problem
@@ -55,14 +56,13 @@ def _node_report(name: str, step: Step, cancelled: bool) -> NodeReport:
     key, job = step.key, step.job
     if job is not None:
         if job.state is JobState.FAILED:
-            return NodeReport("failed", step.reason.text, key)
+            return NodeReport("failed", step.reason, key)
         if job.ran and step.node.id != name:
-            return NodeReport("hit", f"the same as {step.node.id}", key)
+            return NodeReport("hit", Reason("same-as", f"the same as {step.node.id}"), key)
         if job.ran:
-            return NodeReport("ran", step.reason.text, key, None, job.elapsed_s)
+            return NodeReport("ran", step.reason, key, None, job.elapsed_s)
         if job.state is JobState.SKIPPED:
-            why = "the run was cancelled" if cancelled else "something that it needs failed"
-            return NodeReport("skipped", why, key)
+            return NodeReport("skipped", CANCELLED if cancelled else FAILED_BEFORE, key)
     if step.action in (Action.HIT, Action.COVERED):
-        return NodeReport("hit", step.reason.text, key, step.tier)
-    return NodeReport("skipped", "not needed", key)
+        return NodeReport("hit", step.reason, key, step.tier)
+    return NodeReport("skipped", NOT_NEEDED, key)

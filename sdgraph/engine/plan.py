@@ -13,13 +13,14 @@ from sdgraph.engine.gcpause import gc_paused
 from sdgraph.engine.reason import (
     COVERED,
     FIRST_RUN,
+    NOT_CACHEABLE,
     NOT_NEEDED,
     STORED,
     UNDECIDED,
-    NodeRecord,
     Reason,
     explain,
 )
+from sdgraph.engine.record import NodeRecord
 from sdgraph.engine.stores.base import ResultStore
 from sdgraph.errors import Problem, SdgraphError, WorkflowError
 
@@ -67,6 +68,10 @@ class Plan:
         """Those of them whose outputs are wanted by node: they deliver files, or are behind no workflow output."""
         self.steps: dict[CacheKey, Step] = {}
         self.step_of: dict[str, Step] = {}
+        self.to_read: list[CacheKey] = []
+        """Keys of the hits that the run may read."""
+        self.fingerprints: Mapping[str, str] = {}
+        """What nodes read from outside, by node id."""
 
     def by_node(self) -> Iterator[tuple[GraphNode, Step]]:
         for name, step in self.step_of.items():
@@ -132,6 +137,7 @@ def _targets(graph: Graph, outputs: Iterable[str] | None) -> dict[str, PortRef]:
 def _compute_keys(plan: Plan) -> dict[str, Problem]:
     """Make the steps; returns what is wrong with nodes whose key can't be computed, by node id."""
     maker = KeyMaker()
+    plan.fingerprints = maker.fingerprints
     problems: dict[str, Problem] = {}
     for name, node in plan.graph.nodes.items():
         try:
@@ -190,6 +196,8 @@ def _decide(plan: Plan, store: ResultStore) -> None:
         if step.tier is not None:
             step.action = Action.HIT
             step.reason = STORED.get(step.tier) or Reason("stored", f"stored in {step.tier}")
+            if step.target or step.key in needed or step.key in maybe:
+                plan.to_read.append(step.key)
             continue
         wanted = step.target or step.key in needed
         if not wanted and step.key not in maybe:
@@ -225,12 +233,20 @@ def _cover(plan: Plan) -> None:
 
 
 def _explain(plan: Plan, before: Mapping[str, NodeRecord]) -> None:
-    """Say why nodes run, against the records of the previous run."""
-    origins: dict[str, str | None] = {}
+    """Say why nodes run or hit, against the records of the previous run."""
+    changed: dict[str, Reason] = {}
     for name, step in plan.step_of.items():
         node, record = plan.graph.nodes[name], before.get(name)
-        if record is None or record.key != step.key.hex():
-            source = next((ref.node for ref in node.links.values() if ref.node in origins), None)
-            origins[name] = None if source is None else origins[source] or source
-        if step.node is node and step.action is Action.RUN:
-            step.reason = explain(node, step.key, record, origins)
+        is_same = record is not None and record.key == step.key.hex()
+        if is_same and step.action is not Action.RUN:
+            continue
+        now = NodeRecord.of(node, step.key, plan.fingerprints.get(name))
+        reason = explain(node, now, record, changed)
+        if not is_same:
+            changed[name] = reason
+        if step.node is not node:
+            continue
+        if step.action is Action.RUN:
+            step.reason = reason if node.spec.cls.node_cache else NOT_CACHEABLE
+        elif step.action is Action.HIT and record is not None:
+            step.reason = Reason("stored", f"{step.reason.text}; {reason.text}", reason.changes, reason.began_at)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sdgraph.core.graph import GraphNode
 from sdgraph.engine.plan import Action, Plan, Step
+from sdgraph.engine.reason import Reason
 
 _WORDS = {Action.RUN: "run", Action.HIT: "hit", Action.COVERED: "hit", Action.MAYBE: "maybe", Action.UNUSED: "unused"}
 
@@ -22,7 +23,7 @@ def plan_counts(rows: dict[str, dict[str, Any]]) -> dict[str, int]:
 
 
 def _row(node: GraphNode, step: Step) -> dict[str, Any]:
-    action, code, reason = _WORDS[step.action], step.reason.code, step.reason.text
+    action, reason = _WORDS[step.action], step.reason
     if step.action is Action.RUN and step.node is not node:
-        action, code, reason = "hit", "same-as", f"the same as {step.node.id}"
-    return {"action": action, "code": code, "reason": reason, "store": step.tier, "key": step.key.hex()}
+        action, reason = "hit", Reason("same-as", f"the same as {step.node.id}")
+    return {"action": action, **reason.to_json(), "store": step.tier, "key": step.key.hex()}

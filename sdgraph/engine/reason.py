@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
-from hashlib import blake2b
-from typing import Any, Literal
+from typing import Literal
 
 from sdgraph.core.graph import GraphNode
-from sdgraph.engine.cachekey import CacheKey
+from sdgraph.engine.record import NodeRecord, difference
 
-_LINE_LENGTH = 80
+_MAX_SHOWN = 3
 
 ReasonCode = Literal[
     "stored",
@@ -28,7 +27,24 @@ ReasonCode = Literal[
     "not-cacheable",
     "undecided",
     "not-needed",
+    "upstream-failed",
+    "cancelled",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A port whose value, link or content is not what it was; empty for what was not there."""
+
+    port: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.port} from {self.before or 'nothing'} to {self.after or 'nothing'}"
+
+    def to_json(self) -> dict[str, str]:
+        return {"port": self.port, "from": self.before, "to": self.after}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,19 @@ class Reason:
 
     code: ReasonCode
     text: str
+    changes: tuple[Change, ...] = ()
+    """What changed at the node itself."""
+    began_at: str | None = None
+    """The node upstream where the change began."""
+
+    def to_json(self) -> dict[str, object]:
+        """The reason as programs read it: `code`, `reason`, and what changed where, if that is known."""
+        parts: dict[str, object] = {"code": self.code, "reason": self.text}
+        if self.changes:
+            parts["changes"] = [change.to_json() for change in self.changes]
+        if self.began_at is not None:
+            parts["began_at"] = self.began_at
+        return parts
 
 
 STORED = {tier: Reason("stored", f"stored in {tier}") for tier in ("memory", "disk", "remote")}
@@ -44,86 +73,78 @@ SHARED = Reason("shared", "computed elsewhere while this run waited")
 COVERED = Reason("covered", "everything after it is stored")
 FIRST_RUN = Reason("first-run", "not computed before")
 NEW_NODE = Reason("new-node", "new in this workflow")
-NOT_STORED = Reason(
-    "not-stored", "unchanged, but its result is not stored: never finished, evicted, or cheaper to compute than to keep"
-)
+NOT_STORED: Mapping[str, Reason] = {
+    ended: Reason("not-stored", f"unchanged, but {said}")
+    for ended, said in {
+        "": "its result is not stored: never finished, evicted, or cheaper to compute than to keep",
+        "kept": "its result was removed since the last run, by gc, clear or damage",
+        "dropped": "its result was not kept: cheaper to compute than to store, or of a kind that is not stored",
+        "unfinished": "it did not finish in the last run",
+    }.items()
+}
+FAILED_BEFORE = Reason("upstream-failed", "something that it needs failed")
+CANCELLED = Reason("cancelled", "the run was cancelled")
 NOT_CACHEABLE = Reason("not-cacheable", "made anew in every run; it costs next to nothing")
 UNDECIDED = Reason("undecided", "runs only if a choice made during the run needs it")
 NOT_NEEDED = Reason("not-needed", "nothing that is asked for needs it")
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRecord:
-    """What a node was in the previous run: enough to say what changed."""
+def explain(node: GraphNode, now: NodeRecord, before: NodeRecord | None, changed: Mapping[str, Reason]) -> Reason:
+    """Why the key of a node is not that of its record in the previous run, or why it runs although it is.
 
-    type: str
-    version: int
-    key: str
-    values: dict[str, str]
-    links: dict[str, str]
-
-    @classmethod
-    def of(cls, node: GraphNode, key: CacheKey) -> NodeRecord:
-        keyed = {name: value for name, value in node.values.items() if node.spec.inputs[name].meta.keyed}
-        return cls(
-            node.spec.type,
-            node.spec.version,
-            key.hex(),
-            {name: show(value) for name, value in keyed.items()},
-            {name: str(ref) for name, ref in node.links.items()},
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "type": self.type,
-            "version": self.version,
-            "key": self.key,
-            "values": self.values,
-            "links": self.links,
-        }
-
-
-def explain(node: GraphNode, key: CacheKey, before: NodeRecord | None, changed_nodes: dict[str, str | None]) -> Reason:
-    """Why a node whose result is not stored must run, against its record of the previous run.
-
-    `changed_nodes` maps the nodes upstream whose key changed to the node where the change began (None: themselves).
+    `changed` has the nodes upstream whose key changed, with their reasons.
     """
-    if not node.spec.cls.node_cache:
-        return NOT_CACHEABLE
     if before is None:
         return NEW_NODE
-    now = NodeRecord.of(node, key)
     if before.key == now.key:
-        return NOT_STORED
+        return NOT_STORED.get(before.ended) or NOT_STORED[""]
     if before.type != now.type:
-        return Reason("new-node", f"was {before.type}, is {now.type}")
+        return Reason("new-node", f"was {before.type}, is {now.type}", (Change("type", before.type, now.type),))
     if before.version != now.version:
-        return Reason("version-changed", f"{now.type} changed from version {before.version} to {now.version}")
-    changes = [text for name, value in now.values.items() if (text := _change(name, value, before))]
-    if changes:
-        return Reason("value-changed", "; ".join(changes[:3]))
-    changed = [changed_nodes[ref.node] or ref.node for ref in node.links.values() if ref.node in changed_nodes]
-    relinked = [name for name, ref in now.links.items() if before.links.get(name) != ref]
-    if relinked and not changed:
-        return Reason("input-changed", f"{relinked[0]} now comes from {now.links[relinked[0]]}")
-    if changed:
-        return Reason("upstream-changed", f"{changed[0]} changed")
-    return Reason("content-changed", "what it reads from outside changed")
+        change = Change("version", str(before.version), str(now.version))
+        return Reason("version-changed", f"{now.type} changed {change}", (change,))
+    return _changed_values(now, before) or _changed_links(node, now, before, changed) or _changed_content(now, before)
 
 
-def _change(name: str, value: str, before: NodeRecord) -> str | None:
-    old = before.values.get(name) or before.links.get(name)
-    if name in before.values and before.values[name] == value:
+def _changed_values(now: NodeRecord, before: NodeRecord) -> Reason | None:
+    changes = tuple(
+        Change(name, was or before.links.get(name, ""), text)
+        for name, was, text in difference(now.values, before.values)
+        if name.split(".")[0] not in now.links
+    )
+    if not changes:
         return None
-    return f"{name} changed from {old or 'nothing'} to {value or 'nothing'}"
+    more = f"; and {len(changes) - _MAX_SHOWN} more" if len(changes) > _MAX_SHOWN else ""
+    said = "; ".join(f"{change.port} changed {str(change)[len(change.port) + 1 :]}" for change in changes[:_MAX_SHOWN])
+    return Reason("value-changed", said + more, changes)
 
 
-def show(value: Any) -> str:
-    """A value as one short line, with a digest when it had to be cut so that different values look different."""
-    plain = value.value if isinstance(value, Enum) else value
-    text = plain if isinstance(plain, str) else repr(plain) if isinstance(plain, float) else str(plain)
-    line = text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")
-    if len(line) <= _LINE_LENGTH:
-        return line
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    return f"{line[:60]}... ({digest})"
+def _changed_links(
+    node: GraphNode, now: NodeRecord, before: NodeRecord, changed: Mapping[str, Reason]
+) -> Reason | None:
+    known = {**before.values, **before.links}
+    upstream = [ref.node for ref in node.links.values() if ref.node in changed]
+    for name, _, source in difference(now.links, before.links):
+        if not source:
+            continue
+        if name not in before.links or not upstream or changed[upstream[0]].code == "new-node":
+            change = Change(name, known.get(name, ""), source)
+            was = f" (was {change.before})" if change.before else ""
+            return Reason("input-changed", f"{name} now comes from {source}{was}", (change,))
+    if not upstream:
+        return None
+    reason = changed[upstream[0]]
+    began = reason.began_at or upstream[0]
+    what = f": {reason.changes[0]}" if reason.changes else ""
+    return Reason("upstream-changed", f"{began} changed{what}", reason.changes, began)
+
+
+def _changed_content(now: NodeRecord, before: NodeRecord) -> Reason:
+    """What a node reads from outside is the only thing left that can have changed."""
+    place = next(iter(now.places.values()), "what it reads from outside")
+    was = next(iter(before.places.values()), place)
+    name = next(iter(now.places), "content")
+    said = f"the content of {place} changed" if was == place else f"{name} changed from {was} to {place}, which differs"
+    if not now.places:
+        said = f"{place} changed"
+    return Reason("content-changed", said, (Change(name, before.content, now.content),))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from sdgraph.engine.cachekey import CacheKey
+from sdgraph.engine.reason import Reason
 from sdgraph.errors import Problem
 
 RunStatus = Literal["done", "partial", "failed", "cancelled"]
@@ -17,10 +18,15 @@ class NodeReport(NamedTuple):
     """What became of one node. A named tuple, because a report of a large graph holds very many."""
 
     status: NodeStatus
-    reason: str
+    why: Reason
     cache_key: CacheKey
     store: str | None = None
     elapsed_s: float = 0.0
+
+    @property
+    def reason(self) -> str:
+        """The reason in one line."""
+        return self.why.text
 
     @property
     def key(self) -> str:
@@ -31,7 +37,7 @@ class NodeReport(NamedTuple):
         return {
             "status": self.status,
             "store": self.store,
-            "reason": self.reason,
+            **self.why.to_json(),
             "key": self.key,
             "elapsed_s": round(self.elapsed_s, 6),
         }

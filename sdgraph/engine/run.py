@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from sdgraph.engine.lanes import Lanes
 from sdgraph.engine.outcome import make_report
 from sdgraph.engine.plan import Action, Plan, undecided_ports
 from sdgraph.engine.report import RunReport
-from sdgraph.engine.stores.base import Result
+from sdgraph.engine.stores.base import Provenance, Result
 from sdgraph.errors import Problem, RunCancelled, SdgraphError
 
 if TYPE_CHECKING:
@@ -57,8 +58,12 @@ class Run:
         started = clock()
         if self._events.has_listeners:
             self._events.emit("run_started", nodes=len(self._plan.step_of), to_run=self._plan.count(Action.RUN))
-        with ExitStack() as frozen:
-            self._work_and_wait(frozen)
+        release = self._executor.store.guard(self._plan.to_read)
+        try:
+            with ExitStack() as frozen:
+                self._work_and_wait(frozen)
+        finally:
+            release()
         if self._defect is not None:
             raise self._defect
         self._executor.store.flush()
@@ -259,7 +264,7 @@ class Run:
         spec = job.step.node.spec
         if not spec.cls.node_cache:
             return
-        result = Result(outputs, job.elapsed_s, spec.type, spec.version)
+        result = Result(outputs, job.elapsed_s, spec.type, spec.version, self._provenance(job))
         try:
             self._executor.store.save(job.step.key, result, keep=job.step.target or spec.cls.node_keep)
         except Exception as error:  # a pack's `size_bytes` or codec; the result itself is good
@@ -267,6 +272,11 @@ class Run:
             message = f"The result was not stored: {type(error).__name__}: {error}."
             hint = f"This is a defect of the node's pack {spec.pack!r}; tell its author."
             self._warn(Problem("result-not-stored", message, hint, job.step.node.id, severity="warning"))
+
+    def _provenance(self, job: Job) -> Provenance:
+        keys = self._plan.step_of
+        sources = tuple((port, keys[ref.node].key, ref.port) for port, ref in job.step.node.links.items())
+        return Provenance(self._executor.maker, time.time(), sources)
 
     def _fail(self, job: Job, error: BaseException) -> None:
         node = job.step.node

@@ -154,3 +154,26 @@ def test_the_program_runs_as_a_process(process: Callable[..., subprocess.Popen[b
     out, err = process("run", path, "--json").communicate()
     assert json.loads(out)["outputs"] == {"sum": [3]}
     assert err.startswith(b"ran ")
+
+
+def test_cache_show_tells_where_a_result_came_from(sdgraph: Command, write: Write) -> None:
+    nodes = {"one": node("toy.add"), "two": node("toy.add", {"a": "one.value"})}
+    ran = sdgraph("run", write(nodes, outputs={"one": "one.value", "two": "two.value"}), "--json").json["nodes"]
+    shown = sdgraph("cache", "show", ran["two"]["key"][:10], "--json").json
+    assert (shown["key"], shown["node_type"], shown["pinned"]) == (ran["two"]["key"], "toy.add", False)
+    assert shown["made"]["sources"] == {"a": f"{ran['one']['key']}.value"}
+    lines = sdgraph("cache", "show", ran["two"]["key"]).out.splitlines()
+    assert lines[1] == "node      toy.add, version 1"
+    assert f"from      a: {ran['one']['key']}.value" in lines
+
+
+def test_a_pinned_result_survives_clear_until_it_is_unpinned(sdgraph: Command, write: Write) -> None:
+    key = sdgraph("run", write({"one": node("toy.add")}), "--json").json["nodes"]["one"]["key"]
+    assert sdgraph("cache", "pin", key[:8]).out == f"{key} is pinned\n"
+    assert sdgraph("cache", "clear", "--json").json == {"removed": 0}
+    assert sdgraph("cache", "info", "--json").json["pinned"] == 1
+    assert sdgraph("cache", "unpin", key[:8]).out == f"{key} is no longer pinned\n"
+    assert sdgraph("cache", "unpin", key[:8]).out == f"{key} was not pinned\n"
+    assert sdgraph("cache", "clear", "--json").json == {"removed": 1}
+    assert sdgraph("cache", "pin", key[:8], "--cache", "off").code == 2
+    assert sdgraph("cache", "pin", key[:8]).code != 0

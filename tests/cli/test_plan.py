@@ -33,7 +33,7 @@ def test_the_plan_says_which_value_changed_and_what_follows(sdgraph: Command, ch
     assert lines[1:4] == [
         ["one", "hit", "disk   stored in disk"],
         ["two", "run", "b changed from 4 to 5"],
-        ["three", "run", "two changed"],
+        ["three", "run", "two changed: b from 4 to 5"],
     ]
     assert " ".join(lines[-1]) == "2 of 3 nodes will run, 1 are hits"
 

@@ -51,7 +51,7 @@ def test_the_json_object_is_the_contract(sdgraph: Command, picture: Path) -> Non
     }  # fmt: skip
     assert found["status"] == "done"
     assert found["outputs"] == {"image": ["out/kept.png"], "number": [3]}
-    assert set(found["nodes"]["fill"]) == {"status", "store", "reason", "key", "elapsed_s"}
+    assert set(found["nodes"]["fill"]) == {"status", "store", "code", "reason", "key", "elapsed_s"}
     assert found["nodes"]["fill"]["status"] == "ran"
     assert found["elapsed_s"] > 0
     assert found["peak_memory_bytes"] > 2**20

@@ -18,7 +18,7 @@ def test_a_choice_made_while_running_runs_only_the_branch_taken() -> None:
     assert report.outputs == {"out": 40}
     assert bench.log.runs == {"choice": 1, "b": 1, "deep": 1, "switch": 1}
     assert report.nodes["a"].status == "skipped"
-    assert report.nodes["a"].reason == "not needed"
+    assert report.nodes["a"].why.code == "not-needed"
 
 
 def test_a_lazy_node_is_started_once_even_if_its_branch_has_to_run_first() -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from sdgraph.core.workflow import Workflow
 from sdgraph.engine.journal import Journal
 from sdgraph.engine.plan import Action, Plan
-from sdgraph.engine.reason import NodeRecord, show
+from sdgraph.engine.record import _parts, difference, records_of, show
 from sdgraph.engine.stores.memory import MemoryStore
 from sdgraph.errors import WorkflowError
 from tests.engine.toys import Bench, Count, Half, Handle, ReadFile, Record, Save, Switch, chain
@@ -27,8 +28,8 @@ class Session:
 
     def run(self, workflow: Workflow) -> Plan:
         plan = self.plan(workflow)
-        self.bench.run(plan)
-        self.journal.write(workflow.name, [(node, step.key) for node, step in plan.by_node()])
+        report = self.bench.run(plan)
+        self.journal.write(workflow.name, records_of(plan, report, self.bench.store))
         return plan
 
     def forget(self) -> None:
@@ -68,12 +69,12 @@ def test_a_changed_value_says_from_what_to_what_and_who_follows(session: Session
     reasons = session.reasons(three(middle=5))
     assert reasons["first"][0] == "stored"
     assert reasons["second"] == ("value-changed", "start changed from 2 to 5")
-    assert reasons["third"] == ("upstream-changed", "second changed")
+    assert reasons["third"] == ("upstream-changed", "second changed: start from 2 to 5")
 
 
 def test_the_reason_names_the_node_where_the_change_began(session: Session) -> None:
     session.run(three())
-    assert session.reasons(three(start=9))["third"] == ("upstream-changed", "first changed")
+    assert session.reasons(three(start=9))["third"] == ("upstream-changed", "first changed: start from 1 to 9")
 
 
 def test_a_change_in_the_last_digit_of_a_number_is_seen(session: Session) -> None:
@@ -106,7 +107,7 @@ def test_a_link_to_another_output_is_a_changed_input(session: Session) -> None:
         return workflow
 
     session.run(linked("a"))
-    assert session.reasons(linked("b"))["reader"] == ("input-changed", "a now comes from b.value")
+    assert session.reasons(linked("b"))["reader"] == ("input-changed", "a now comes from b.value (was a.value)")
 
 
 def test_a_link_replaced_by_a_value_says_so(session: Session) -> None:
@@ -122,7 +123,86 @@ def test_changed_content_outside_is_named_as_such(session: Session, tmp_path: Pa
     (tmp_path / "number").write_text("1")
     session.run(workflow)
     (tmp_path / "number").write_text("2")
-    assert session.reasons(workflow)["read"] == ("content-changed", "what it reads from outside changed")
+    plan = session.plan(workflow)
+    assert plan.reason("read").code == "content-changed"
+    assert plan.reason("read").text == f"the content of {tmp_path / 'number'} changed"
+    (change,) = plan.reason("read").changes
+    assert change.before != change.after
+
+
+def test_another_file_is_named_with_the_one_before(session: Session, tmp_path: Path) -> None:
+    def reading(name: str) -> Workflow:
+        workflow = Workflow("file")
+        workflow.output("out", workflow.add("read", ReadFile(path=str(tmp_path / name))).out.value)
+        return workflow
+
+    for number, name in enumerate(("one", "two")):
+        (tmp_path / name).write_text(str(number))
+    session.run(reading("one"))
+    said = session.reasons(reading("two"))["read"][1]
+    assert said == f"path changed from {tmp_path / 'one'} to {tmp_path / 'two'}, which differs"
+
+
+def test_a_hit_says_what_changed_since_the_run_before(session: Session) -> None:
+    session.run(three(middle=2))
+    session.run(three(middle=5))
+    reasons = session.reasons(three(middle=2))
+    assert reasons["second"] == ("stored", "stored in memory; start changed from 5 to 2")
+    assert reasons["third"] == ("stored", "stored in memory; second changed: start from 5 to 2")
+    assert reasons["first"] == ("stored", "stored in memory")
+
+
+def test_reasons_carry_every_change_for_programs(session: Session) -> None:
+    def counts(a: int, b: int, start: int) -> Workflow:
+        workflow = Workflow("counts")
+        first = workflow.add("first", Count(start=start, a=a, b=b)).out.value
+        workflow.output("out", workflow.add("second", Count(a=first)).out.value)
+        return workflow
+
+    session.run(counts(1, 2, 3))
+    plan = session.plan(counts(4, 5, 3))
+    assert plan.reason("first").to_json() == {
+        "code": "value-changed",
+        "reason": "a changed from 1 to 4; b changed from 2 to 5",
+        "changes": [{"port": "a", "from": "1", "to": "4"}, {"port": "b", "from": "2", "to": "5"}],
+    }
+    assert plan.reason("second").to_json()["began_at"] == "first"
+
+
+def test_a_change_within_a_structured_value_names_the_part() -> None:
+    class Leg(BaseModel):
+        steps: int
+        places: tuple[float, ...] = ()
+
+    assert dict(_parts("leg", Leg(steps=4, places=(0.5, 1.0)))) == {
+        "leg.steps": "4", "leg.places.1": "0.5", "leg.places.2": "1.0",
+    }  # fmt: skip
+    changes = difference(dict(_parts("leg", Leg(steps=6))), dict(_parts("leg", Leg(steps=4, places=(0.5,)))))
+    assert list(changes) == [("leg.steps", "4", "6"), ("leg.places", "", "()"), ("leg.places.1", "0.5", "")]
+
+
+def test_a_link_to_a_new_node_is_a_changed_input(session: Session) -> None:
+    session.run(three())
+    workflow = Workflow("three")
+    new = workflow.add("new", Count(start=50)).out.value
+    workflow.output("out", workflow.add("second", Count(start=2, a=new)).out.value)
+    assert session.reasons(workflow)["second"] == ("input-changed", "a now comes from new.value (was first.value)")
+
+
+def test_an_unchanged_node_says_why_its_result_is_missing(session: Session, tmp_path: Path) -> None:
+    session.bench.log.broken.add("n1")
+    session.run(chain(3))
+    reasons = session.reasons(chain(3))
+    assert reasons["n0"][0] == "stored"
+    assert reasons["n1"] == ("not-stored", "unchanged, but it did not finish in the last run")
+    session.bench.log.broken.clear()
+    session.run(chain(3))
+    session.forget()
+    assert session.reasons(chain(3))["n1"][1].startswith("unchanged, but its result was removed")
+    cheap = Session(tmp_path / "cheap")
+    cheap.bench = Bench(lambda payloads: MemoryStore(payloads, budget_bytes=0))
+    cheap.run(chain(1))
+    assert cheap.reasons(chain(1))["n0"][1].startswith("unchanged, but its result was not kept")
 
 
 def test_an_unchanged_node_whose_result_is_gone_is_not_stored(session: Session) -> None:
@@ -232,7 +312,11 @@ def test_the_journal_gives_back_what_was_written(tmp_path: Path) -> None:
     session = Session(tmp_path)
     plan = session.run(chain(2))
     records = session.journal.read("chain")
-    assert records == {node.id: NodeRecord.of(node, step.key) for node, step in plan.by_node()}
+    assert records is not None
+    assert [record.key for record in records.values()] == [step.key.hex() for step in plan.step_of.values()]
+    assert records["n0"].values == {"start": "0", "a": "0", "b": "0"}
+    assert records["n1"].links == {"a": "n0.value"}
+    assert {record.ended for record in records.values()} == {"kept"}
 
 
 def test_a_journal_that_can_not_be_written_is_no_error(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def write_for_ever(folder: Path) -> None:
             if number % 3 == 0:
                 encoded = PAYLOADS.encode(one.outputs["tape"])
                 assert encoded is not None
-                digest, _ = store._objects.write(encoded[1].blobs)
+                digest = store._objects.write(encoded[1].blobs).digest
                 store._discard(key(number), "so that it is written again", digest)
 
 

@@ -30,6 +30,7 @@ PROGRAM = Path(sys.executable).with_name("sdgraph")
         "docs/guide/writing-workflows.md",
         "docs/guide/command-line.md",
         "docs/guide/lora.md",
+        "docs/guide/why-did-this-run-again.md",
     ],
 )
 def test_the_blocks_of_a_document_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

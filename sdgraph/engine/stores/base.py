@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -15,6 +15,47 @@ Release: TypeAlias = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Maker:
+    """Who computes: the program with its version, the device, and a digest of the machine that doesn't name it."""
+
+    program: str
+    machine: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who computed a result, when, and from what."""
+
+    maker: Maker
+    finished_at: float
+    """Seconds since 1970."""
+    sources: tuple[tuple[str, CacheKey, str], ...] = ()
+    """For each linked input: the port, the key of what feeds it, and that one's output."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in a manifest."""
+        sources = {port: f"{key.hex()}.{output}" for port, key, output in self.sources}
+        maker = self.maker
+        return {
+            "program": maker.program,
+            "machine": maker.machine,
+            "device": maker.device,
+            "finished_at": self.finished_at,
+            "sources": sources,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Provenance | None:
+        """None for a result whose manifest has none: earlier versions wrote none."""
+        if data is None:
+            return None
+        pairs = [(port, *source.split(".", 1)) for port, source in data["sources"].items()]
+        sources = tuple((port, bytes.fromhex(key), output) for port, key, output in pairs)
+        return cls(Maker(data["program"], data["machine"], data["device"]), data["finished_at"], sources)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a node returned, by output name, and what it cost to compute."""
 
@@ -22,6 +63,7 @@ class Result:
     elapsed_s: float
     node_type: str = ""
     node_version: int = 0
+    made: Provenance | None = None
 
 
 class ResultStore(Protocol):
@@ -59,6 +101,10 @@ class ResultStore(Protocol):
         """Whether somebody has claimed the key and seems alive."""
         ...
 
+    def guard(self, keys: Iterable[CacheKey]) -> Release:
+        """Let results stay that a run is going to read, and those saved from now on, until the run gives it back."""
+        ...
+
     def flush(self) -> None:
         """Return when everything saved so far is where it will stay."""
         ...
@@ -92,6 +138,9 @@ class NullStore:
 
     def is_claimed(self, key: CacheKey) -> bool:
         return False
+
+    def guard(self, keys: Iterable[CacheKey]) -> Release:
+        return nothing_to_release
 
     def flush(self) -> None:
         """Nothing is pending."""

@@ -11,23 +11,23 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sdgraph.core.porttype import Encoded
 from sdgraph.engine.cachekey import CacheKey
-from sdgraph.engine.stores.base import Payloads, Release, Result, nothing_to_release
+from sdgraph.engine.stores.base import Payloads, Provenance, Release, Result, nothing_to_release
 from sdgraph.engine.stores.index import Index, IndexRow
 from sdgraph.engine.stores.leases import Leases
-from sdgraph.engine.stores.objects import DamagedObject, ObjectFiles
+from sdgraph.engine.stores.maintenance import Maintenance, unusable
+from sdgraph.engine.stores.objects import DamagedObject, ObjectFiles, Written
+from sdgraph.engine.stores.pins import Pins
 from sdgraph.engine.stores.sqlite import is_code
-from sdgraph.engine.stores.upkeep import collect, size_bytes
+from sdgraph.engine.stores.upkeep import collect
 from sdgraph.engine.stores.writecost import WriteCost
-from sdgraph.errors import Problem, StoreError
+from sdgraph.errors import Problem
 
 FORMAT_FOLDER = "v1"
 """Index and objects of one store format; another format gets another folder, so no version misreads or removes files
@@ -37,17 +37,7 @@ _WORTH_CLAIMING_S = 1e-3
 """Ten times what taking a lease and giving it back takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreInfo:
-    """What a disk store holds."""
-
-    folder: Path
-    entries: int
-    objects: int
-    nbytes: int
-
-
-class DiskStore:
+class DiskStore(Maintenance):
     """A `ResultStore` in a folder, shared by all processes that use the folder.
 
     Raises StoreError [store-unusable] if the folder can't be made or its index can't be opened. A folder that can't be
@@ -59,10 +49,13 @@ class DiskStore:
         folder: Path,
         payloads: Payloads,
         *,
+        budget_bytes: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
         leases: Leases | None = None,
     ) -> None:
+        """With `budget_bytes`, what is least worth keeping is removed when the objects have become more than that."""
         self.folder = folder
+        self._budget_bytes = budget_bytes
         self._payloads = payloads
         self._clock = clock
         self._cost = WriteCost()
@@ -74,8 +67,9 @@ class DiskStore:
             (folder / FORMAT_FOLDER).mkdir(parents=True, exist_ok=True)
             self._index = Index(folder / FORMAT_FOLDER / "index.sqlite3", self._index_damaged)
         except (OSError, sqlite3.Error) as error:
-            raise _unusable(folder, error) from error
+            raise unusable(folder, error) from error
         self._leases = leases or Leases(folder / FORMAT_FOLDER / "leases.sqlite3")
+        self._pins = Pins(folder / FORMAT_FOLDER / "pins")
         self._writes = self._index.writable
         if not self._writes:
             message = f"Results are not stored, because the folder {folder} can't be written to."
@@ -128,12 +122,27 @@ class DiskStore:
             encoded = self._encode(result)
             if encoded is None:
                 return
-            manifest, nbytes = encoded
+            manifest, written = encoded
+            nbytes = sum(one.nbytes for one in written)
             self._index.put(key, manifest, nbytes, result.elapsed_s)
+            new = [one.nbytes for one in written if one.is_new]
+            if new:
+                self._index.add_to_totals(len(new), sum(new))
         except (OSError, sqlite3.Error) as error:
             self._not_written(error)
-        else:
-            self._cost.learn(nbytes, self._clock() - started)
+            return
+        self._cost.learn(nbytes, self._clock() - started)
+        if new and self._budget_bytes is not None:
+            self._keep_to(self._budget_bytes)
+
+    def _keep_to(self, budget_bytes: int) -> None:
+        """Make room when the store has outgrown its budget; a tenth more than needed, so that it is not soon again."""
+        try:
+            totals = self._index.totals() or self._count()
+            if totals[1] > budget_bytes:
+                collect(self._index, self._objects, budget_bytes * 9 // 10, self._may_go())
+        except (OSError, sqlite3.Error) as error:
+            self._unreadable(error)
 
     def _not_written(self, error: OSError | sqlite3.Error) -> None:
         if isinstance(error, sqlite3.Error) and is_code(error, sqlite3.SQLITE_BUSY):
@@ -150,9 +159,9 @@ class DiskStore:
             once=True,
         )
 
-    def _encode(self, result: Result) -> tuple[bytes, int] | None:
+    def _encode(self, result: Result) -> tuple[bytes, list[Written]] | None:
         outputs: dict[str, Any] = {}
-        total = 0
+        written: list[Written] = []
         for name, value in result.outputs.items():
             parts = self._payloads.encode(value)
             if parts is None:
@@ -160,22 +169,25 @@ class DiskStore:
             type_name, encoded = parts
             outputs[name] = {"type": type_name, "meta": encoded.meta}
             if encoded.blobs:
-                outputs[name]["object"], nbytes = self._objects.write(encoded.blobs)
-                total += nbytes
+                written.append(self._objects.write(encoded.blobs))
+                outputs[name]["object"] = written[-1].digest
         manifest = {
             "outputs": outputs,
             "elapsed_s": result.elapsed_s,
             "node_type": result.node_type,
             "node_version": result.node_version,
         }
-        return json.dumps(manifest).encode(), total
+        if result.made is not None:
+            manifest["made"] = result.made.to_json()
+        return json.dumps(manifest).encode(), written
 
     def _decode(self, manifest: dict[str, Any]) -> Result:
         outputs: dict[str, Any] = {}
         for name, part in manifest["outputs"].items():
             blobs = self._objects.read(part["object"]) if "object" in part else {}
             outputs[name] = self._payloads.decode(part["type"], Encoded(part["meta"], blobs))
-        return Result(outputs, manifest["elapsed_s"], manifest["node_type"], manifest["node_version"])
+        made = Provenance.from_json(manifest.get("made"))
+        return Result(outputs, manifest["elapsed_s"], manifest["node_type"], manifest["node_version"], made)
 
     def _discard(self, key: CacheKey, said: str, damaged_object: str | None = None) -> None:
         self._report(
@@ -197,6 +209,14 @@ class DiskStore:
 
     def is_claimed(self, key: CacheKey) -> bool:
         return self._leases.is_taken(key)
+
+    def guard(self, keys: Iterable[CacheKey]) -> Release:
+        run = self._leases.begin_run()
+        try:
+            self._index.touch_all(keys)
+        except sqlite3.Error as error:
+            self._unreadable(error)
+        return partial(self._leases.end_run, run)
 
     def flush(self) -> None:
         """Every save has been written when it returns."""
@@ -226,50 +246,3 @@ class DiskStore:
                 return
             self._told.add(code)
             self._problems.append(Problem(code, message, hint, severity="warning"))
-
-    # Maintenance raises StoreError [store-unusable]: whoever asks for it wants to know.
-
-    def info(self) -> StoreInfo:
-        """Counts and bytes; reads names and sizes, no content."""
-        with self._maintained():
-            sizes = [size_bytes(path) for digest, path in self._objects.all() if digest]
-            return StoreInfo(self.folder, self._index.count(), len(sizes), sum(sizes))
-
-    def verify(self) -> tuple[int, int]:
-        """Read everything against its digests; what is damaged is removed. Returns how many were good and bad."""
-        with self._maintained():
-            self._index.check()
-            found = [self._load(key, touch=False) is not None for key in self._index.all_keys()]
-            return found.count(True), found.count(False)
-
-    def gc(self, budget_bytes: int) -> tuple[int, int]:
-        """Remove the entries least worth keeping until the objects fit the budget, and files that nothing names.
-
-        Returns the number of entries removed and the bytes freed.
-        """
-        with self._maintained():
-            return collect(self._index, self._objects, budget_bytes)
-
-    def clear(self) -> int:
-        """Remove everything. Returns the number of entries removed."""
-        with self._maintained():
-            count = self._index.clear()
-            for digest, path in self._objects.all():
-                if digest:  # another process may be writing a temporary file
-                    path.unlink(missing_ok=True)
-            return count
-
-    @contextmanager
-    def _maintained(self) -> Generator[None]:
-        try:
-            yield
-        except (OSError, sqlite3.Error) as error:
-            raise _unusable(self.folder, error) from error
-
-
-def _unusable(folder: Path, error: Exception) -> StoreError:
-    return StoreError(
-        "store-unusable",
-        f"The result store {folder} can't be used: {error}.",
-        "Choose another folder with --cache DIR, or --cache off.",
-    )

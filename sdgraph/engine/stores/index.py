@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -25,6 +25,9 @@ CREATE TABLE IF NOT EXISTS entries (
     used_at REAL NOT NULL
 ) WITHOUT ROWID
 """
+_SIZES = "CREATE INDEX IF NOT EXISTS sizes ON entries (nbytes)"
+"""Small, so that counting entries need not read their manifests."""
+_TOTALS = "CREATE TABLE IF NOT EXISTS totals (objects INTEGER NOT NULL, nbytes INTEGER NOT NULL)"
 _INSERT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)"
 _TOUCH_AFTER_S = 3600.0
 """Use is noted at most this often: finding out what was not used for long needs no more."""
@@ -127,9 +130,40 @@ class Index:
             raise DamagedRow("the manifest does not match its digest")
         return IndexRow(key, manifest, *numbers)
 
+    def between(self, first: CacheKey, last: CacheKey) -> list[CacheKey]:
+        """Keys in a range, two at most."""
+        asked = "SELECT key FROM entries WHERE key BETWEEN ? AND ? LIMIT 2"
+        return [row[0] for row in self._fetch(asked, first, last)]
+
     def put(self, key: CacheKey, manifest: bytes, nbytes: int, cost_s: float) -> None:
         row = (key, manifest, _digest(key, manifest), nbytes, cost_s, time.time())
         self._fetch(_INSERT, *row)
+
+    def totals(self) -> tuple[int, int] | None:
+        """Objects and their bytes as written down; None when they have to be counted."""
+        rows = self._fetch("SELECT objects, nbytes FROM totals") if self.writable else []
+        return tuple(rows[0]) if rows else None
+
+    def add_to_totals(self, objects: int, nbytes: int) -> None:
+        """Take objects into account that were written, or removed if negative."""
+        self._fetch("UPDATE totals SET objects = objects + ?, nbytes = nbytes + ?", objects, nbytes)
+
+    def set_totals(self, objects: int, nbytes: int) -> None:
+        """Write down what was counted."""
+        if self.writable:
+            self._fetch("DELETE FROM totals")
+            self._fetch("INSERT INTO totals VALUES (?, ?)", objects, nbytes)
+
+    def touch_all(self, keys: Iterable[CacheKey]) -> None:
+        """Note that entries are used now."""
+        if self.writable:
+            now = time.time()
+            with self._lock:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany(
+                    "UPDATE entries SET used_at = ? WHERE key = ?", ((now, key) for key in keys)
+                )
+                self._connection.execute("COMMIT")
 
     def touch(self, row: IndexRow) -> None:
         """Note that an entry was used."""
@@ -141,11 +175,10 @@ class Index:
     def remove(self, key: CacheKey) -> None:
         self._fetch("DELETE FROM entries WHERE key = ?", key)
 
-    def clear(self) -> int:
-        """Remove every entry; returns how many there were."""
-        count = self.count()
-        self._fetch("DELETE FROM entries")
-        return count
+    def remove_unused(self, row: IndexRow) -> bool:
+        """Remove an entry, unless it was used since the row was read."""
+        asked = "DELETE FROM entries WHERE key = ? AND used_at IS ? RETURNING 1"
+        return bool(self._fetch(asked, row.key, row.used_at))
 
     def check(self) -> None:
         """Look at the whole file, and start anew with the rows that are right if it is damaged.
@@ -182,7 +215,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     use_wal(connection)
     execute(connection, "PRAGMA synchronous=NORMAL")
     execute(connection, "PRAGMA cell_size_check=ON")
-    execute(connection, _SCHEMA)
+    for statement in (_SCHEMA, _SIZES, _TOTALS):
+        execute(connection, statement)
     execute(
         connection, "DELETE FROM entries WHERE key = x''"
     )  # removes nothing, and fails where nothing can be written

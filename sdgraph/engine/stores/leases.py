@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,9 @@ LEASE_S = 15.0
 """How long a lease lasts without being renewed; renewed three times in that time."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS leases (key BLOB PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID
+"""
+_RUNS = """
+CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, owner TEXT NOT NULL, began REAL NOT NULL, until REAL NOT NULL)
 """
 _TAKE = """
 INSERT INTO leases VALUES (?1, ?2, ?3)
@@ -53,6 +57,7 @@ class Leases:
         self._connection: sqlite3.Connection | None = None
         self._usable = True
         self._held: set[CacheKey] = set()
+        self._runs: set[str] = set()
         self._closed = threading.Event()
         self._renewer: threading.Thread | None = None
 
@@ -92,17 +97,40 @@ class Leases:
         self._held.discard(key)
         self._execute("DELETE FROM leases WHERE key = ? AND owner = ?", key, str(self.owner))
 
+    def begin_run(self) -> str:
+        """Let others know that a run is going on, which needs what it uses; gives what `end_run` takes."""
+        run, now = uuid.uuid4().hex, self._clock()
+        self._runs.add(run)
+        self._execute("INSERT INTO runs VALUES (?, ?, ?, ?)", run, str(self.owner), now, now + self._lease_s)
+        self._keep_renewing()
+        return run
+
+    def end_run(self, run: str) -> None:
+        self._runs.discard(run)
+        self._execute("DELETE FROM runs WHERE run = ?", run)
+
+    def oldest_run(self) -> float | None:
+        """When the oldest of the runs that are going on began, in seconds since 1970."""
+        now = self._clock()
+        asked = "SELECT owner, began FROM runs WHERE until BETWEEN ? AND ? ORDER BY began"
+        for owner, began in self._execute(asked, now, now + self._lease_s) or ():
+            if not Owner.parse(owner).is_known_dead():
+                return began
+        return None
+
     def renew(self) -> None:
-        """Make every lease that is held last anew."""
-        if self._held:
-            until = self._clock() + self._lease_s
-            self._execute("UPDATE leases SET until = ? WHERE owner = ?", until, str(self.owner))
+        """Make every lease that is held and every run that goes on last anew."""
+        until = self._clock() + self._lease_s
+        for table, held in (("leases", self._held), ("runs", self._runs)):
+            if held:
+                self._execute(f"UPDATE {table} SET until = ? WHERE owner = ?", until, str(self.owner))
 
     def close(self) -> None:
         """Give everything back. A second call does nothing."""
         self._closed.set()
         if self._connection is not None:
-            self._execute("DELETE FROM leases WHERE owner = ?", str(self.owner))
+            for table in ("leases", "runs"):
+                self._execute(f"DELETE FROM {table} WHERE owner = ?", str(self.owner))
         with self._lock:
             self._usable = False
             if self._connection is not None:
@@ -139,3 +167,4 @@ def _prepare(connection: sqlite3.Connection) -> None:
     use_wal(connection)
     execute(connection, "PRAGMA synchronous=OFF")
     execute(connection, _SCHEMA)
+    execute(connection, _RUNS)

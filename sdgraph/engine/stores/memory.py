@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import heapq
 import threading
+from collections.abc import Iterable
 from functools import partial
 
 from sdgraph.engine.cachekey import CacheKey
-from sdgraph.engine.stores.base import Payloads, Release, Result
+from sdgraph.engine.stores.base import Payloads, Release, Result, nothing_to_release
 from sdgraph.errors import Problem
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
@@ -43,6 +44,7 @@ class MemoryStore:
         """
         self._age = 0.0
         self._claims: dict[CacheKey, object] = {}
+        self._guards: list[frozenset[CacheKey]] = []
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -72,22 +74,28 @@ class MemoryStore:
             self.used_bytes += nbytes
             if self._heap:
                 heapq.heappush(self._heap, (entry.priority, key))
-            while self.used_bytes > self.budget_bytes:
-                self._evict()
+            self._make_room()
 
-    def _evict(self) -> None:
-        if not self._heap:
+    def _make_room(self) -> None:
+        """Evict until the rest fits the budget, or all that is left is needed by runs that are going on."""
+        if self.used_bytes > self.budget_bytes and not self._heap:
             self._heap = [(entry.priority, key) for key, entry in self._entries.items()]
             heapq.heapify(self._heap)
-        priority, key = self._heap[0]
-        entry = self._entries[key]
-        if entry.priority > priority:
-            heapq.heapreplace(self._heap, (entry.priority, key))
-            return
-        heapq.heappop(self._heap)
-        self._age = priority
-        self.used_bytes -= entry.nbytes
-        del self._entries[key]
+        needed: list[tuple[float, CacheKey]] = []
+        while self.used_bytes > self.budget_bytes and self._heap:
+            priority, key = self._heap[0]
+            entry = self._entries[key]
+            if entry.priority > priority:
+                heapq.heapreplace(self._heap, (entry.priority, key))
+            elif any(key in guarded for guarded in self._guards):
+                needed.append(heapq.heappop(self._heap))
+            else:
+                heapq.heappop(self._heap)
+                self._age = priority
+                self.used_bytes -= entry.nbytes
+                del self._entries[key]
+        for item in needed:
+            heapq.heappush(self._heap, item)
 
     def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
         claim = object()
@@ -95,6 +103,19 @@ class MemoryStore:
 
     def _release(self, key: CacheKey) -> None:
         self._claims.pop(key, None)
+
+    def guard(self, keys: Iterable[CacheKey]) -> Release:
+        guarded = frozenset(keys)
+        if not guarded:
+            return nothing_to_release
+        with self._lock:
+            self._guards.append(guarded)
+        return partial(self._unguard, guarded)
+
+    def _unguard(self, guarded: frozenset[CacheKey]) -> None:
+        with self._lock:
+            self._guards.remove(guarded)
+            self._make_room()
 
     def is_claimed(self, key: CacheKey) -> bool:
         return key in self._claims

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from sdgraph.core.porttype import Blob
 from sdgraph.engine.stores.tensorfile import pack_blobs, unpack_blobs
@@ -27,6 +28,15 @@ class DamagedObject(ValueError):
         self.digest = digest
 
 
+class Written(NamedTuple):
+    """An object that is stored."""
+
+    digest: str
+    nbytes: int
+    is_new: bool
+    """Whether no file had this content before."""
+
+
 class ObjectFiles:
     """Safetensors files below one folder, by the SHA-256 of their content (the fastest where the CPU computes it)."""
 
@@ -36,13 +46,17 @@ class ObjectFiles:
     def path(self, digest: str) -> Path:
         return self._folder / digest[:2] / f"{digest}.safetensors"
 
-    def write(self, blobs: Mapping[str, Blob]) -> tuple[str, int]:
-        """Store tensors; returns the digest and the bytes of the file. Raises OSError."""
+    def write(self, blobs: Mapping[str, Blob]) -> Written:
+        """Store tensors. Raises OSError."""
         content = pack_blobs(blobs)
         digest = sha256(content).hexdigest()
-        if not self._is_intact(digest):
-            self._write(self.path(digest), content)
-        return digest, len(content)
+        path = self.path(digest)
+        if self._is_intact(digest):
+            os.utime(path)  # whoever cleans up sees that it is wanted again
+            return Written(digest, len(content), False)
+        is_new = not path.exists()
+        self._write(path, content)
+        return Written(digest, len(content), is_new)
 
     def _is_intact(self, digest: str) -> bool:
         # A file that is there may be damaged: trusting it would lose the result just computed.
@@ -72,6 +86,17 @@ class ObjectFiles:
     def remove(self, digest: str) -> None:
         """Remove an object if it is there. Raises OSError."""
         self.path(digest).unlink(missing_ok=True)
+
+    def remove_unless_newer(self, digest: str, than: float) -> bool:
+        """Remove an object that nobody has written since `than` (seconds since 1970). Raises OSError."""
+        path = self.path(digest)
+        try:
+            if path.stat().st_mtime > than:
+                return False
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def all(self) -> Iterator[tuple[str, Path]]:
         """Every object's digest and path; temporary files come with an empty digest."""

@@ -6,7 +6,7 @@ The slow store is written by one background thread, so a run does not wait for i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Condition
 
@@ -74,6 +74,17 @@ class TieredStore:
         def release() -> None:
             fast()
             self._later(slow, 0)
+
+        return release
+
+    def guard(self, keys: Iterable[CacheKey]) -> Release:
+        kept = tuple(keys)
+        fast = self.fast.guard(kept)
+        slow = self.slow.guard([key for key in kept if self.fast.find(key) is None])
+
+        def release() -> None:
+            fast()
+            slow()
 
         return release
 

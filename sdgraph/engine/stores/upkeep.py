@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from sdgraph.engine.stores.index import Index
+from sdgraph.engine.stores.index import Index, IndexRow
 from sdgraph.engine.stores.objects import ObjectFiles
 
 _STRAY_AGE_S = 3600.0
 """Younger files may belong to a run that is writing now."""
 
 
-def collect(index: Index, objects: ObjectFiles, budget_bytes: int) -> tuple[int, int]:
-    """Remove entries until the objects fit the budget; returns entries removed and bytes freed."""
+def collect(
+    index: Index, objects: ObjectFiles, budget_bytes: int, may_go: Callable[[IndexRow], bool] = lambda row: True
+) -> tuple[int, int]:
+    """Remove entries that may go until the objects fit the budget; returns entries removed and bytes freed.
+
+    Those least worth keeping go first: least recompute cost per byte, then longest unused.
+    """
+    began = time.time()
     rows = list(index.rows())
-    readers: dict[str, int] = {}
-    for row in rows:
-        for digest in objects_of(row.manifest):
-            readers[digest] = readers.get(digest, 0) + 1
+    readers = _readers(rows)
     freed = _remove_strays(objects, readers)
     sizes = {digest: size_bytes(path) for digest, path in objects.all() if digest}
-    total = sum(sizes.values())
-    removed = 0
+    total, removed = sum(sizes.values()), 0
     for row in rows:
         if total <= budget_bytes:
             break
-        index.remove(row.key)
+        if not may_go(row) or not index.remove_unused(row):
+            continue
         removed += 1
         for digest in objects_of(row.manifest):
             readers[digest] -= 1
-            if readers[digest] == 0:
-                objects.remove(digest)
-                total -= sizes.get(digest, 0)
-                freed += sizes.get(digest, 0)
+            if readers[digest] == 0 and objects.remove_unless_newer(digest, began):
+                nbytes = sizes.pop(digest, 0)
+                total -= nbytes
+                freed += nbytes
+    index.set_totals(len(sizes), total)
     return removed, freed
+
+
+def count_objects(objects: ObjectFiles) -> tuple[int, int]:
+    """How many objects there are, and their bytes, by looking at every file."""
+    sizes = [size_bytes(path) for digest, path in objects.all() if digest]
+    return len(sizes), sum(sizes)
 
 
 def objects_of(manifest: bytes) -> set[str]:
@@ -53,6 +64,19 @@ def size_bytes(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _readers(rows: list[IndexRow]) -> dict[str, int]:
+    """How many entries name each object."""
+    readers: dict[str, int] = {}
+    for digest in _named(rows):
+        readers[digest] = readers.get(digest, 0) + 1
+    return readers
+
+
+def _named(rows: list[IndexRow]) -> Iterator[str]:
+    for row in rows:
+        yield from objects_of(row.manifest)
 
 
 def _remove_strays(objects: ObjectFiles, readers: dict[str, int]) -> int:

@@ -1,0 +1,178 @@
+"""Looking after a disk store: what it holds, what stays, what goes. For people and the commands that they type."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdgraph.engine.cachekey import CacheKey
+from sdgraph.engine.stores.base import Provenance, Result
+from sdgraph.engine.stores.index import Index, IndexRow
+from sdgraph.engine.stores.leases import Leases
+from sdgraph.engine.stores.objects import ObjectFiles
+from sdgraph.engine.stores.pins import Pins
+from sdgraph.engine.stores.upkeep import collect, count_objects, objects_of
+from sdgraph.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """What a disk store holds."""
+
+    folder: Path
+    entries: int
+    objects: int
+    nbytes: int
+    pinned: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryInfo:
+    """What is known of a stored result without reading its payloads."""
+
+    key: CacheKey
+    node_type: str
+    node_version: int
+    elapsed_s: float
+    nbytes: int
+    used_at: float
+    pinned: bool
+    outputs: Mapping[str, str]
+    """The port type of each output, empty for plain values."""
+    made: Provenance | None
+
+
+class Maintenance:
+    """The part of a disk store that looks after it.
+
+    Its methods raise StoreError [store-unusable] where those of a result store would report a miss: whoever asks for
+    them wants to know.
+    """
+
+    folder: Path
+    _index: Index
+    _objects: ObjectFiles
+    _leases: Leases
+    _pins: Pins
+
+    def _load(self, key: CacheKey, *, touch: bool) -> Result | None:
+        raise NotImplementedError
+
+    def info(self) -> StoreInfo:
+        """Counts and bytes, as the store keeps account of them; `verify` and `gc` count anew."""
+        with self._maintained():
+            objects, nbytes = self._index.totals() or self._count()
+            return StoreInfo(self.folder, self._index.count(), objects, nbytes, len(self._pins.all()))
+
+    def show(self, key: CacheKey) -> EntryInfo:
+        """What is known of a result. Raises StoreError [result-missing]."""
+        with self._maintained():
+            row = self._index.get(key)
+            if row is None:
+                raise missing(key.hex())
+            manifest = json.loads(row.manifest)
+            return EntryInfo(
+                key,
+                manifest["node_type"],
+                manifest["node_version"],
+                row.cost_s,
+                row.nbytes,
+                row.used_at,
+                key in self._pins.all(),
+                {name: part["type"] for name, part in manifest["outputs"].items()},
+                Provenance.from_json(manifest.get("made")),
+            )
+
+    def key_from(self, text: str) -> CacheKey:
+        """The key of the only result whose key begins so. Raises StoreError [result-missing, key-ambiguous]."""
+        try:
+            first, last = (bytes.fromhex(text.ljust(64, digit)) for digit in "0f")
+        except ValueError:
+            raise missing(text) from None
+        with self._maintained():
+            found = self._index.between(first, last)
+        if not found:
+            raise missing(text)
+        if len(found) > 1:
+            message = f"Several results have a key that begins with {text}."
+            raise StoreError("key-ambiguous", message, "Write more of it.")
+        return found[0]
+
+    def pin(self, key: CacheKey) -> None:
+        """Let a result stay, whatever the budget. Raises StoreError [result-missing]."""
+        with self._maintained():
+            if not self._index.has(key):
+                raise missing(key.hex())
+            self._pins.add(key)
+
+    def unpin(self, key: CacheKey) -> bool:
+        """Whether the result was pinned."""
+        with self._maintained():
+            return self._pins.remove(key)
+
+    def verify(self) -> tuple[int, int]:
+        """Read everything against its digests; what is damaged is removed. Returns how many were good and bad."""
+        with self._maintained():
+            self._index.check()
+            found = [self._load(key, touch=False) is not None for key in self._index.all_keys()]
+            self._count()
+            return found.count(True), found.count(False)
+
+    def gc(self, budget_bytes: int) -> tuple[int, int]:
+        """Remove the entries least worth keeping until the objects fit the budget, and files that nothing names.
+
+        What is pinned, or used by a run that is going on, stays. Returns the number of entries removed and the bytes
+        freed.
+        """
+        with self._maintained():
+            return collect(self._index, self._objects, budget_bytes, self._may_go())
+
+    def clear(self, *, pinned: bool = False) -> int:
+        """Remove everything that is not pinned, or everything. Returns the number of entries removed."""
+        with self._maintained():
+            kept = frozenset[CacheKey]() if pinned else self._pins.all()
+            rows = [row for row in self._index.rows() if row.key not in kept]
+            for row in rows:
+                self._index.remove(row.key)
+            named = {digest for row in self._index.rows() for digest in objects_of(row.manifest)}
+            for digest, path in self._objects.all():
+                if digest and digest not in named:  # another process may be writing a temporary file
+                    path.unlink(missing_ok=True)
+            for key in self._pins.all() - kept:
+                self._pins.remove(key)
+            self._count()
+            return len(rows)
+
+    @contextmanager
+    def _maintained(self) -> Generator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise unusable(self.folder, error) from error
+
+    def _may_go(self) -> Callable[[IndexRow], bool]:
+        """Whether an entry may be removed: nobody pinned it, and no run that is going on has used it."""
+        pinned, oldest_run = self._pins.all(), self._leases.oldest_run()
+        return lambda row: row.key not in pinned and (oldest_run is None or row.used_at < oldest_run)
+
+    def _count(self) -> tuple[int, int]:
+        """Count the objects, and write that down for the next time."""
+        counted = count_objects(self._objects)
+        self._index.set_totals(*counted)
+        return counted
+
+
+def missing(key: str) -> StoreError:
+    return StoreError("result-missing", f"No stored result has the key {key}.", "`sdgraph plan FILE --json` has keys.")
+
+
+def unusable(folder: Path, error: Exception) -> StoreError:
+    return StoreError(
+        "store-unusable",
+        f"The result store {folder} can't be used: {error}.",
+        "Choose another folder with --cache DIR, or --cache off.",
+    )
