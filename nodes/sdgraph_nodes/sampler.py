@@ -27,6 +27,7 @@ from sdgraph_nodes.sampling import (
     SampleStage,
     SampleStart,
     negative_missing,
+    warn_of_harsh_guidance,
     warn_without_steps,
 )
 from sdgraph_nodes.stage_edits import is_unguided, with_guidance, with_steps
@@ -149,6 +150,7 @@ class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         warn_without_steps(known, self.steps, self.strength)
+        warn_of_harsh_guidance(known, self.guidance, self.steps, self.guider)
         return super().infer(known)
 
     def expand(self, inner: Workflow) -> LatentsOut:

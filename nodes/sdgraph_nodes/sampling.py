@@ -7,6 +7,7 @@ from sdgraph.core.context import RunContext
 from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
+from sdgraph.diffusion.guider_specs import GuiderSpec
 from sdgraph.diffusion.stages import Leg
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sdgraph.diffusion.state import SamplerState
     from sdgraph.diffusion.tiles import TileGrid
 
+_HARSH_GUIDANCE, _CALM_STEPS = 12.0, 15
 MAX_SEED = 2**53 - 1
 """The largest whole number that every reader of JSON keeps exactly."""
 
@@ -182,6 +184,17 @@ def warn_without_steps(known: Known, steps: object, strength: object) -> None:
             f"A strength of {strength:g} leaves none of {steps} steps, so nothing is drawn.",
             f"Use a strength of at least {1 / steps:.2g}, or more steps.",
             "strength",
+        )
+
+
+def warn_of_harsh_guidance(known: Known, guidance: float, steps: int, guider: GuiderSpec) -> None:
+    """Warn before the run of plain guidance that is too strong for so few steps: colours burn out."""
+    if guider.kind == "cfg" and guidance > _HARSH_GUIDANCE and steps < _CALM_STEPS:
+        known.warn(
+            "guidance-harsh",
+            f"A guidance of {guidance:g} in {steps} steps burns colours out.",
+            f"Use {_CALM_STEPS} steps or more, a guidance of at most {_HARSH_GUIDANCE:g}, or another guider.",
+            "guidance",
         )
 
 

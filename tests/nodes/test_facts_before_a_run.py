@@ -106,5 +106,18 @@ def test_a_lora_of_another_model_is_refused(registry: Registry) -> None:
     assert refused(registry, nodes) == [("lora-mismatch", "lora", "source")]
 
 
+@pytest.mark.parametrize(
+    ("guidance", "steps", "told"),
+    [(12.0, 14, []), (12.5, 15, []), (12.5, 14, [("guidance-harsh", "sample", "guidance", "warning")])],
+)
+def test_guidance_that_burns_colours_out_is_warned_of(
+    registry: Registry, guidance: float, steps: int, told: list[tuple[str, ...]]
+) -> None:
+    sample = {**DRAW["sample"], "values": {"guidance": guidance, "steps": steps}}
+    sample["links"] = {**sample["links"], "negative": "prompt.conditioning"}
+    found = check(registry, {"sample": sample}).problems
+    assert [(problem.code, problem.node, problem.port, problem.severity) for problem in found] == told
+
+
 def test_a_model_that_is_missing_is_the_plans_to_tell(registry: Registry) -> None:
     assert refused(registry, {"sd": node("sd.load_checkpoint", {"source": "/nowhere/at/all"})}) == []
