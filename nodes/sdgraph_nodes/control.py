@@ -23,21 +23,28 @@ class ControlNetOut(Outputs):
 
 
 class LoadControlNet(Node[ControlNetOut], type="control.load", version=1, lane="io"):
-    """Take a ControlNet from a folder. The output is a handle; its weights come in when sampling runs."""
+    """Take a ControlNet from a folder or a file. The output is a handle; its weights come in when sampling runs."""
 
     source: In[str] = port("builtin:shapes/controlnet_canny", linkable=False, widget="model")
-    """`builtin:shapes/controlnet_canny`, a diffusers folder, or `hf:org/name[@revision]` from the hub."""
+    """`builtin:shapes/controlnet_canny`, a diffusers folder, a `.safetensors` file, or `hf:org/name[@revision]`."""
     dtype: In[Dtype] = port("float32", linkable=False)
     """The numbers that the network computes with."""
+    config: In[str] = port("", linkable=False)
+    """For a single file: a folder whose `config.json` describes it; empty: the family's usual configuration."""
+    allow_pickle: In[bool] = port(False, linkable=False)
+    """Whether weights may be a pickle (`.pth`), which torch's restricted reader then reads."""
 
     def fingerprint(self) -> str:
-        return controlnet_fingerprint(self.source)
+        return controlnet_fingerprint(self.source, config=self.config, allow_pickle=self.allow_pickle)
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        return {"net": read_fact(lambda: read_controlnet(self.source, self.dtype))}
+        return {"net": read_fact(self._read)}
 
     def run(self, ctx: RunContext) -> ControlNetOut:
-        return ControlNetOut(net=read_controlnet(self.source, self.dtype))
+        return ControlNetOut(net=self._read())
+
+    def _read(self) -> ControlNetHandle:
+        return read_controlnet(self.source, self.dtype, config=self.config, allow_pickle=self.allow_pickle)
 
 
 class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True):

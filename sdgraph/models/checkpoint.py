@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgraph.errors import ModelError
+from sdgraph.models.controlnet_file import controlnet_family, read_controlnet_file
 from sdgraph.models.families import PIPELINES, SPACES, Family, TowerKind, family_of, part_class
 from sdgraph.models.fingerprint import combine
 from sdgraph.models.layout import FolderLayout, Layout, number
@@ -189,27 +190,29 @@ def _joined_width(layout: Layout, family: Family, towers: tuple[TextTower, ...])
     )
 
 
-def read_controlnet(source: str, dtype: Dtype = "float32") -> ControlNetHandle:
-    """The handle of a ControlNet, for example `builtin:shapes/controlnet_canny`. Raises ModelError as above."""
-    folder = resolve(source)
-    config = read_config(folder / "config.json")
-    require_class(source, config.get("_class_name"), "ControlNetModel")
-    hint_channels = config.get("conditioning_embedding_out_channels") or (16, 32, 96, 256)
+def read_controlnet(
+    source: str, dtype: Dtype = "float32", *, config: str = "", allow_pickle: bool = False
+) -> ControlNetHandle:
+    """The handle of a ControlNet: a folder, for example `builtin:shapes/controlnet_canny`, or a single file.
+
+    `config` is a folder whose `config.json` describes a file that its tensors don't. Raises ModelError as above.
+    """
+    place = locate(source)
+    if place.is_file():
+        return read_controlnet_file(place, source, dtype, config=config, allow_pickle=allow_pickle)
+    described = read_config(place / "config.json")
+    require_class(source, described.get("_class_name"), "ControlNetModel")
+    hint_channels = described.get("conditioning_embedding_out_channels") or (16, 32, 96, 256)
     return ControlNetHandle(
         source=source,
         component="",
-        fingerprint=FolderLayout(folder).fingerprint(""),
-        family=_controlnet_family(config),
+        fingerprint=FolderLayout(place, allow_pickle).fingerprint(""),
+        family=controlnet_family(described),
         dtype=dtype,
-        conditioning_width=number(folder, config, "cross_attention_dim"),
+        allow_pickle=allow_pickle,
+        conditioning_width=number(place, described, "cross_attention_dim"),
         downscale=2 ** (len(hint_channels) - 1),
     )
-
-
-def _controlnet_family(config: Mapping[str, Any]) -> str:
-    if config.get("addition_embed_type") == "text_time":
-        return "sdxl"
-    return "sd2" if config.get("use_linear_projection") else "sd1"
 
 
 def checkpoint_fingerprint(source: str, **options: Any) -> str:
@@ -232,9 +235,9 @@ def text_encoder_fingerprint(source: str, **options: Any) -> str:
     return read_text_encoder(source, **options).fingerprint
 
 
-def controlnet_fingerprint(source: str) -> str:
-    """Digest of a ControlNet's content, for a loader node's key. Raises ModelError as `read_controlnet` does."""
-    return read_controlnet(source).fingerprint
+def controlnet_fingerprint(source: str, **options: Any) -> str:
+    """Digest of a ControlNet's content, for a loader node's key. Options and errors are those of `read_controlnet`."""
+    return read_controlnet(source, **options).fingerprint
 
 
 def component_folder(source: str, component: str) -> Path:
