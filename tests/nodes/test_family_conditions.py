@@ -99,7 +99,7 @@ def with_scheduler(name: str, folder: Path, **config: Any) -> str:
 
 def test_the_facts_of_the_picture_reach_the_model_as_in_diffusers() -> None:
     drawing = Drawing(TINY["sdxl"])
-    told = {
+    told: dict[str, Any] = {
         name: drawing.wf.add(f"told_{name}", SetPictureFacts(conditioning=link, **FACTS)).out.conditioning
         for name, link in (("positive", drawing.positive), ("negative", drawing.negative))
     }

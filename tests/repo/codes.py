@@ -11,8 +11,8 @@ from sdgraph.engine.reason import ReasonCode
 from tests.repo.project import modules
 
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)+")
-NOT_CODES = {"sdgraph-leases", "sdgraph-store"}
-"""Strings of the same form that mean something else: the names of threads."""
+NOT_CODES = {"sdgraph-leases", "sdgraph-store", "flux-tiny", "sdxl-tiny"}
+"""Strings of the same form that mean something else: the names of threads and of synthetic models."""
 
 
 def reason_codes() -> set[str]:

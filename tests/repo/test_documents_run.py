@@ -29,7 +29,9 @@ PROGRAM = Path(sys.executable).with_name("sdgraph")
         "docs/guide/getting-started.md",
         "docs/guide/writing-workflows.md",
         "docs/guide/command-line.md",
+        "docs/guide/control.md",
         "docs/guide/lora.md",
+        "docs/guide/models.md",
         "docs/guide/why-did-this-run-again.md",
     ],
 )
