@@ -25,6 +25,18 @@ BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
     "two_controls": [("edges", "edges.image"), ("relief", "relief.image")],
     "shared_conditioning": [("the edges of a star", "edges.image")],
     "tile_upscale": [("given", "picture.image")],
+    "inpaint": [("given", "resized.image")],
+    "differential": [("given", "resized.image")],
+    "outpaint": [("given", "resized.image"), ("with more room", "padded.image")],
+    "hires_fix": [("drawn small", "drawn.image")],
+    "guiders": [
+        ("plain guidance, scale 6", "plain.image"),
+        ("adaptive projected (APG)", "apg.image"),
+        ("perturbed attention (PAG)", "pag.image"),
+        ("dynamic thresholding to 3", "threshold.image"),
+        ("autoguidance", "auto.image"),
+    ],
+    "early_stop": [("all 24 steps", "full_image.image")],
     "multistage": [("composed", "compose.image"), ("drawn again along its edges", "image.image")],
 }
 """What a workflow's strip shows before its result: a caption, and an output of one of its nodes."""

@@ -74,13 +74,25 @@ class GradientMask(_MaskSize, type="mask.gradient", version=1):
     """Value where it begins."""
     end: In[float] = port(1.0, ge=0, le=1)
     """Value where it ends."""
+    rise_from: In[float] = port(0.0, ge=0, le=1)
+    """Share of the way at which the value leaves `start`."""
+    rise_to: In[float] = port(1.0, ge=0, le=1)
+    """Share of the way at which it has come to `end`."""
 
     def run(self, ctx: RunContext) -> MaskOut:
         import numpy as np
 
+        if self.rise_from >= self.rise_to:
+            raise MediaError(
+                "mask-sides",
+                f"The gradient rises from {self.rise_from:g} to {self.rise_to:g} of the way.",
+                "Let it begin before it ends.",
+                port="rise_to",
+            )
         height, width = self.size()
         across = self.direction in ("right", "left")
-        ramp = np.linspace(self.start, self.end, width if across else height, dtype=np.float32)
+        way = np.linspace(0, 1, width if across else height)
+        ramp = np.interp(way, (self.rise_from, self.rise_to), (self.start, self.end)).astype(np.float32)
         ramp = ramp[::-1] if self.direction in ("left", "up") else ramp
         values = np.empty((1, 1, height, width), dtype=np.float32)
         values[:] = ramp[None, :] if across else ramp[:, None]

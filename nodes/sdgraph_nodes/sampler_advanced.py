@@ -70,8 +70,10 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
     """Noise level to stop at, in place of steps; empty: without noise."""
     leftover_noise: In[bool] = port(True, linkable=False)
     """Whether a part that stops early leaves the noise of that place; otherwise its last step removes all of it."""
-    guidance: In[GuidanceSchedule] = port(ConstantGuidance(), linkable=False, widget="curve")
-    """How strongly the prompts pull, over this part."""
+    guidance: In[float] = port(7.5, ge=0, le=100, linkable=False)
+    """How strongly the prompts pull; 1 turns the negative prompt off and halves the cost."""
+    guidance_schedule: In[GuidanceSchedule | None] = port(None, linkable=False, widget="curve")
+    """The course of the guidance over this part, in place of a constant."""
     solver: In[SolverName] = port("euler", linkable=False)
     """The method that steps from one noise level to the next."""
     sigmas: In[SigmaName] = port("checkpoint", linkable=False)
@@ -124,7 +126,7 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
             steps=self.steps,
             solver=self.solver,
             sigmas=self.sigmas,
-            guidance=self.guidance,
+            guidance=self.guidance_schedule or ConstantGuidance(scale=self.guidance),
             guider=self.guider,
             early_stop=self.early_stop,
         )

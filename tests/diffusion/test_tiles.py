@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -62,3 +64,18 @@ def test_a_missing_tile_is_noticed():
     grid = TileGrid(64, 64, tile=32, overlap=8)
     with pytest.raises(SamplingError, match="9 tiles, found 8"):
         blend(grid, grid.crop(torch.zeros(64, 64))[:-1])
+
+
+def test_uniform_weights_are_the_mean_of_the_tiles_at_a_place():
+    grid = TileGrid(height=4, width=12, tile=8, overlap=4, blending="uniform")
+    left, right = (weight[0] for weight in grid.weights())
+    assert left.tolist() == [1.0] * 4 + [0.5] * 4
+    assert right.tolist() == [0.5] * 4 + [1.0] * 4
+
+
+def test_gaussian_weights_favour_the_centre_of_a_tile_as_in_mixture_of_diffusers():
+    grid = TileGrid(height=8, width=12, tile=8, overlap=4, blending="gaussian")
+    left = grid.weights()[0][4]
+    ratio = [math.exp(-(((x - 3.5) ** 2 - (x - 7.5) ** 2) / 64) / 0.02) for x in range(4, 8)]
+    assert left[4:].tolist() == pytest.approx([share / (1 + share) for share in ratio])
+    assert left[:4].tolist() == [1.0] * 4

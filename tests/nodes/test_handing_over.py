@@ -21,7 +21,7 @@ from torch import Tensor
 from sdgraph.core.node import Node
 from sdgraph.core.registry import Registry
 from sdgraph.core.workflow import Workflow
-from sdgraph.diffusion.guidance_schedule import ConstantGuidance
+from sdgraph.diffusion.guidance_schedule import ConstantGuidance, LinearGuidance
 from sdgraph.diffusion.stages import Stage
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import Checkpoint, read_checkpoint
@@ -59,7 +59,7 @@ def run(node: Node[Any]) -> dict[str, Any]:
 
 
 def part(**more: Any) -> dict[str, Any]:
-    return run(AdvancedSampler(**ports(**{"guidance": GUIDANCE, "steps": 6, "seed": 3, **more})))
+    return run(AdvancedSampler(**ports(**{"guidance": 4.0, "steps": 6, "seed": 3, **more})))
 
 
 def staged(*stages: Stage, **more: Any) -> Latents:
@@ -79,6 +79,13 @@ def test_a_chain_of_parts_is_the_whole_schedule_bit_for_bit(solver: Any) -> None
 def test_the_whole_schedule_is_what_the_staged_sampler_draws() -> None:
     whole = part(latents=empty(), solver="unipc")["latents"]
     assert torch.equal(whole.samples, staged(Stage(steps=6, solver="unipc", guidance=GUIDANCE)).samples)
+
+
+def test_guidance_may_take_a_course_over_the_part() -> None:
+    course = LinearGuidance(start=4, end=1)
+    inner = Workflow()
+    AdvancedSampler(**ports(latents=empty(), guidance_schedule=course)).expand(inner)
+    assert inner.nodes["stage"].leg.guidance == course
 
 
 def test_ranges_of_noise_levels_make_a_chain_too() -> None:
@@ -184,7 +191,7 @@ def test_a_model_that_takes_over_starts_without_the_memory_of_the_other() -> Non
     state = first["state"]
     assert state.model == model().denoiser.fingerprint
     inner = Workflow()
-    AdvancedSampler(**ports(state=state, guidance=GUIDANCE, steps=6, first_step=3, solver="dpmpp_2m")).expand(inner)
+    AdvancedSampler(**ports(state=state, guidance=4.0, steps=6, first_step=3, solver="dpmpp_2m")).expand(inner)
     stage = inner.nodes["stage"]
     continued = stage._start("cpu")
     fresh = stage.model_copy(update={"denoiser": other})._start("cpu")

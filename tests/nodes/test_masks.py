@@ -68,6 +68,14 @@ def test_a_gradient_begins_at_its_side_and_ends_at_the_other(direction: Any, cor
     assert values.max() == 1
 
 
+def test_a_gradient_may_rise_over_a_part_of_the_way_only() -> None:
+    values = run(GradientMask(width_px=11, height_px=1, rise_from=0.4, rise_to=0.6))[0, 0, 0]
+    assert values.tolist() == pytest.approx([0] * 5 + [0.5] + [1] * 5, abs=1e-6)
+    with pytest.raises(MediaError) as caught:
+        run(GradientMask(rise_from=0.5, rise_to=0.5))
+    assert caught.value.code == "mask-sides"
+
+
 def test_inverting_twice_is_the_mask_itself() -> None:
     values = run(InvertMask(mask=Mask(run(InvertMask(mask=BOX)))))
     assert np.array_equal(values, BOX.values)

@@ -41,6 +41,15 @@ NAMES = (
     "prompt_composition",
     "lora",
     "textual_inversion",
+    "guiders",
+    "early_stop",
+    "inpaint",
+    "differential",
+    "outpaint",
+    "variations",
+    "hires_fix",
+    "panorama",
+    "hand_over",
 )
 TINY = "synthetic:sd15-tiny"
 
@@ -77,6 +86,9 @@ def tiny(name: str) -> WorkflowDocument:
                 node["values"] = {"source": str(tiny_lora(TINY))}
             elif node["type"] == "text.embedding":
                 node["values"] = {"source": str(tiny_embedding(TINY))}
+            elif node["type"] == "sd.sampler_advanced":
+                places = {name: 2 for name in ("first_step", "last_step") if name in node["values"]}
+                node["values"] |= {"steps": 4, **places}
             elif node["type"] == "sd.sampler":
                 node["values"]["steps"] = 4  # tile upscales run few of their steps as it is
             for stage in node.get("values", {}).get("stages", ()):

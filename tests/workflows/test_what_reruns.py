@@ -129,3 +129,27 @@ def test_after_a_restart_another_seed_finds_text_and_control_on_disk(tmp_path: P
     report = Session(DiskStore(tmp_path, payloads)).run(document, {"seed": 77})
     kept = {name: report.nodes[name].status for name in ("positive", "negative", "edges", "control")}
     assert kept == dict.fromkeys(kept, "hit")
+
+
+def test_changing_only_the_second_half_of_a_hires_fix_leaves_the_first_one_stored() -> None:
+    session, document = Session(), tiny("hires_fix")
+    session.run(document)
+    report = session.run(document, {"strength": 0.5})
+    assert "again/stage1" in ran(report)
+    assert not ran(report) & {"positive", "negative", "sample/start", "sample/stage1", "drawn", "enlarged"}
+
+
+def test_another_mask_encodes_no_text_and_another_prompt_encodes_no_picture() -> None:
+    session, document = Session(), tiny("inpaint")
+    session.run(document)
+    moved = session.run(document, {"left": 0.25})
+    assert {"mask", "start", "sample/stage1", "image"} <= ran(moved)
+    assert not ran(moved) & {"positive", "negative", "resized"}
+    assert not ran(session.run(document, {"prompt": "a ring"})) & {"mask", "start", "resized"}
+
+
+def test_a_second_sampler_of_a_chain_reruns_alone() -> None:
+    session, document = Session(), tiny("hand_over")
+    session.run(document)
+    report = session.run(document, {"second_prompt": "a ring"})
+    assert ran(report) == {"second", "sample/stage", "sample/finish", "image", "save"}
