@@ -33,7 +33,19 @@ def load_part(kind: Any, layout: FileLayout, part: str, number: dtype, allow_pic
     tensors = _read(layout, prefix, number, allow_pickle)
     converted = _converted(layout, part, tensors, config, model)
     _fit(layout, part, model, converted)
+    _keep_in_float32(model, number)
     return model
+
+
+def _keep_in_float32(model: Any, number: dtype) -> None:
+    """Modules that overflow in float16 stay float32, as transformers' own loading leaves them: some of T5's."""
+    import torch
+
+    names = getattr(model, "_keep_in_fp32_modules", None) or ()
+    if number == torch.float16:
+        for name, module in model.named_modules():
+            if name.rpartition(".")[2] in names:
+                module.float()
 
 
 def _text_config(kind: Any, config: dict[str, Any]) -> Any:

@@ -93,3 +93,17 @@ def test_a_hub_model_in_the_cache_needs_no_network(hub_cache: Path) -> None:
     (repository / "refs" / "main").write_text(commit)
     assert resolve("hf:org/name") == snapshot
     assert resolve(f"hf:org/name@{commit}/vae") == snapshot / "vae"
+
+
+def test_one_file_of_a_hub_model_is_a_source_too(hub_cache: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = hub_cache / "models--org--name"
+    snapshot = repository / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").touch()
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    assert locate("hf:org/name/model.safetensors") == snapshot / "model.safetensors"
+    with pytest.raises(ModelError) as caught:
+        locate("hf:org/name/other.safetensors")  # the repository is in the cache, this file of it is not
+    assert caught.value.code == "model-missing"

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from sdgraph.models.checkpoint import read_checkpoint
 from sdgraph.models.clip_vocabulary import PAD_G, byte_letters, clip_tokenizer, clip_vocabulary
 from sdgraph.models.families import FAMILIES, SPACES
+from sdgraph.models.load import load_model
 from sdgraph.models.shipped_configs import ConfigName, shipped_config
+from sdgraph.models.synthetic.build import build
 from sdgraph.models.synthetic.recipes import RECIPES
+from sdgraph.models.text import encode_text
+from sdgraph.models.towers import TextModel
 
 PUBLISHED = {
     "sd1": {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480},
@@ -75,3 +83,16 @@ def test_every_byte_has_a_letter_of_its_own() -> None:
 
     assert sorted(byte_letters()) == sorted(ByteLevel.alphabet())
     assert len(set(byte_letters())) == 256
+
+
+@pytest.mark.parametrize("name", ["sdxl-tiny", "flux-tiny"])
+def test_a_synthetic_model_in_16_bits_with_the_published_vocabulary_is_a_model(name: str, tmp_path: Path) -> None:
+    # The large ones are built this way; here with the widths of the tiny ones.
+    build(replace(RECIPES[name], tiny=False, dtype="bfloat16"), tmp_path / "model")
+    found = read_checkpoint(str(tmp_path / "model"), "bfloat16")
+    stored = load_file(tmp_path / "model" / found.denoiser.component / "diffusion_pytorch_model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
+    model = load_model(found.text_encoder)
+    assert isinstance(model, TextModel)
+    assert model.encoder.config.vocab_size == 49408
+    assert encode_text("a star", model).entries[0].embedding.isfinite().all()

@@ -151,6 +151,14 @@ def test_the_dtype_is_the_handle_s(tmp_path: Path, dtype: Dtype) -> None:
     assert found.vae.dtype == "float32"
 
 
+def test_what_overflows_in_float16_stays_float32_as_in_a_folder(tmp_path: Path) -> None:
+    file = single_file("flux", tmp_path / "model.safetensors")
+    one, many = (read_checkpoint(source, "float16").text_encoder for source in (str(file), TINY["flux"]))
+    weights, same = states(one), states(many)
+    assert {name: tensor.dtype for name, tensor in weights.items()} == {name: same[name].dtype for name in same}
+    assert {tensor.dtype for tensor in same.values()} >= {torch.float16, torch.float32}
+
+
 @pytest.mark.parametrize(
     ("metadata", "tensors", "expected"),
     [

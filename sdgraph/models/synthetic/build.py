@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +42,7 @@ def build(recipe: Recipe, root: Path) -> None:
         if part.startswith("text_encoder"):
             model = _text_model(config, vocabularies[part.replace("text_encoder", "tokenizer")], recipe)
         else:
-            model = _new(_class(config["_class_name"]), config, recipe)
+            model = _new(partial(_class(config["_class_name"]).from_config, config), recipe)
         if part == "unet" and recipe.tiny and recipe.base != "sdxl_refiner" and config["in_channels"] == 4:
             _save(_control(model), root / CONTROL, recipe)
         _save(model, root / part, recipe)
@@ -50,7 +52,8 @@ def build(recipe: Recipe, root: Path) -> None:
     _write_json(root / "scheduler" / "scheduler_config.json", recipe.config("scheduler"))
     _write_json(root / "model_index.json", index | {"requires_safety_checker": False})
     if recipe.tiny and (root / CONTROL).is_dir():
-        write_adapters(_new(_class("UNet2DConditionModel"), recipe.config("unet"), recipe), root)
+        unet = _new(partial(_class("UNet2DConditionModel").from_config, recipe.config("unet")), recipe)
+        write_adapters(unet, root)
 
 
 def _write_tokenizer(folder: Path, kind: str, recipe: Recipe) -> int:
@@ -66,13 +69,14 @@ def _class(name: str) -> Any:
     return getattr(diffusers, name)
 
 
-def _new(kind: Any, config: Config, recipe: Recipe) -> nn.Module:
+def _new(make: Callable[[], Any], recipe: Recipe) -> Any:
+    """What `make` makes, at once in the numbers that are stored: the large models would not fit otherwise."""
     import torch
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, recipe.dtype))
     try:
-        return kind.from_config(config)
+        return make()
     finally:
         torch.set_default_dtype(before)
 
@@ -87,7 +91,7 @@ def _text_model(config: Config, vocabulary: int, recipe: Recipe) -> nn.Module:
     if config["model_type"] == "clip_text_model":
         ends = {"bos_token_id": vocabulary - 2, "eos_token_id": vocabulary - 1}
         config = config | ends | {"pad_token_id": vocabulary - 1}
-    model = kind(kind.config_class(**config)).to(getattr(torch, recipe.dtype))
+    model = _new(lambda: kind(kind.config_class(**config)), recipe)
     if config["model_type"] == "clip_text_model":
         _shift_output(getattr(model, "text_model", model).final_layer_norm)
         if recipe.base == "sd3" and config["projection_dim"] == recipe.config("text_encoder")["projection_dim"]:
