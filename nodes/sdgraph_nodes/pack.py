@@ -42,6 +42,7 @@ from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
 from sdgraph_nodes.save_image import SaveImage
 from sdgraph_nodes.switch import Switch
 from sdgraph_nodes.t2i_adapter import ApplyT2IAdapter, LoadT2IAdapter
+from sdgraph_nodes.text_template import TextTemplate
 from sdgraph_nodes.tile_upscale import TileUpscale
 from sdgraph_nodes.vae import VaeDecode, VaeEncode
 from sdgraph_nodes.values import BoolValue, FloatValue, IntValue, StringValue
@@ -120,6 +121,7 @@ PACK = NodePack(
         FloatValue,
         StringValue,
         BoolValue,
+        TextTemplate,
         Switch,
     ),
     port_types=PORT_TYPES,
