@@ -35,6 +35,7 @@ BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
         ("perturbed attention (PAG)", "pag.image"),
         ("dynamic thresholding to 3", "threshold.image"),
         ("autoguidance", "auto.image"),
+        ("CFG++, scale 0.6", "cfg_pp.image"),
     ],
     "early_stop": [("all 24 steps", "full_image.image")],
     "multistage": [("composed", "compose.image"), ("drawn again along its edges", "image.image")],
