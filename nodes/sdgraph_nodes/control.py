@@ -67,7 +67,7 @@ class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True)
     picture act on the positive side only, so that guidance amplifies it (guess mode)."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        return {"control": controls_with(known, "net")}
+        return {"control": controls_with(known, "net", self.strength)}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = ControlBranch(self.net, self.image, self.strength, self.start, self.end, self.mode)

@@ -7,7 +7,8 @@ from sdgraph.core.context import RunContext
 from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
-from sdgraph.models.image_encoder import encode_images, image_encoder_fingerprint, read_image_encoder
+from sdgraph.models.facts import controls_with, placed, read_fact
+from sdgraph.models.image_encoder import encode_images, image_encoder_fingerprint, read_image_encoder, require_fit
 from sdgraph.models.ip_adapter import ip_adapter_fingerprint, read_ip_adapter
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.control import Control, IPAdapterBranch
@@ -53,6 +54,9 @@ class LoadIPAdapter(Node[IPAdapterOut], type="control.load_ip_adapter", version=
     def fingerprint(self) -> str:
         return ip_adapter_fingerprint(self.source)
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"adapter": read_fact(lambda: read_ip_adapter(self.source, self.dtype))}
+
     def run(self, ctx: RunContext) -> IPAdapterOut:
         return IPAdapterOut(adapter=read_ip_adapter(self.source, self.dtype))
 
@@ -68,6 +72,9 @@ class LoadImageEncoder(Node[ImageEncoderOut], type="control.load_image_encoder",
     def fingerprint(self) -> str:
         return image_encoder_fingerprint(self.source)
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"encoder": read_fact(lambda: read_image_encoder(self.source, self.dtype))}
+
     def run(self, ctx: RunContext) -> ImageEncoderOut:
         return ImageEncoderOut(encoder=read_image_encoder(self.source, self.dtype))
 
@@ -81,6 +88,13 @@ class EncodeImagePrompt(Node[ImagePromptOut], type="control.encode_image", versi
     """The adapter, which says what it wants to know of the pictures."""
     image: In[Image]
     """One picture, or a batch of pictures that act together."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        encoder, adapter = known.get("encoder"), known.get("adapter")
+        if isinstance(encoder, ImageEncoderHandle) and isinstance(adapter, IPAdapterHandle):
+            with placed("encoder"):
+                require_fit(encoder, adapter)
+        return {}
 
     def run(self, ctx: RunContext) -> ImagePromptOut:
         with ctx.service(ModelPool).lease(self.encoder, ctx.device) as model:
@@ -109,7 +123,7 @@ class ApplyIPAdapter(Node[ControlOut], type="control.apply_ip_adapter", version=
     """Sampling progress until which it acts."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        return {"control": known.get("control", ())}
+        return {"control": controls_with(known, "adapter", self.strength)}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = IPAdapterBranch(self.adapter, self.prompt, self.strength, self.start, self.end, self.mask)

@@ -72,7 +72,7 @@ class OpenControl:
 
 
 def acting_branches(control: Control | None, handle: DenoiserHandle) -> tuple[Branch, ...]:
-    """The branches that are not off. Raises ModelError [control-mismatch] for one of another kind of model."""
+    """The branches that are not off. Raises ModelError [control-mismatch], SamplingError [image-prompt]."""
     branches = tuple(branch for branch in (control.branches if control else ()) if branch.strength)
     for branch in branches:
         match branch:
@@ -81,7 +81,8 @@ def acting_branches(control: Control | None, handle: DenoiserHandle) -> tuple[Br
             case T2IAdapterBranch():
                 t2i_adapter.require_match(branch.net, handle)
             case IPAdapterBranch():
-                ip_adapter.require_match(branch, handle)
+                ip_adapter.require_match(branch.net, handle)
+                ip_adapter.require_prompt(branch)
     return branches
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sdgraph.errors import ModelError, SdgraphError
-from sdgraph.models import controlnet, t2i_adapter
+from sdgraph.models import controlnet, ip_adapter, t2i_adapter
 from sdgraph.models.conditions import require_pooled, require_width
 from sdgraph.payloads.handles import (
     ControlNetHandle,
     DenoiserHandle,
+    IPAdapterHandle,
     ModelHandle,
     T2IAdapterHandle,
     TextEncoderHandle,
@@ -68,9 +69,9 @@ def require_space(space: LatentSpace, known: Mapping[str, Any], port: str, who: 
             require_same_space(found, space, who)
 
 
-def controls_with(known: Mapping[str, Any], port: str) -> tuple[ModelHandle, ...]:
-    """The networks of the controls so far, and the one at `port`."""
-    net = known.get(port)
+def controls_with(known: Mapping[str, Any], port: str, strength: object) -> tuple[ModelHandle, ...]:
+    """The networks of the controls so far, and the one at `port` unless a strength of 0 turns it off."""
+    net = None if strength == 0 else known.get(port)
     return (*known.get("control", ()), *((net,) if isinstance(net, ModelHandle) else ()))
 
 
@@ -82,6 +83,8 @@ def require_controls(denoiser: DenoiserHandle, known: Mapping[str, Any], port: s
                 controlnet.require_match(net, denoiser)
             elif isinstance(net, T2IAdapterHandle):
                 t2i_adapter.require_match(net, denoiser)
+            elif isinstance(net, IPAdapterHandle):
+                ip_adapter.require_match(net, denoiser)
 
 
 @contextmanager

@@ -114,14 +114,18 @@ def _projection(tensors: Mapping[str, Tensor]) -> nn.Module:
     return convert(None, own, low_cpu_mem_usage=False)
 
 
-def require_match(branch: IPAdapterBranch, denoiser: DenoiserHandle) -> None:
-    """Raises ModelError [control-mismatch] for an adapter of another kind of model, SamplingError [image-prompt]."""
-    net, prompt = branch.net, branch.prompt
+def require_match(net: IPAdapterHandle, denoiser: DenoiserHandle) -> None:
+    """Raises ModelError [control-mismatch] for an adapter of another kind of model."""
     if net.conditioning_width != denoiser.conditioning_width:
         found, expected = (
             f"{width}-wide conditioning" for width in (net.conditioning_width, denoiser.conditioning_width)
         )
         raise mismatch(f"The IP-Adapter `{net.source}`", found, f"has {expected}")
+
+
+def require_prompt(branch: IPAdapterBranch) -> None:
+    """Raises SamplingError [image-prompt] for an image prompt that was encoded for another adapter."""
+    net, prompt = branch.net, branch.prompt
     dimensions = 2 if net.looks_at == "picture" else 3
     if prompt.features.ndim != dimensions or prompt.features.shape[-1] != net.width:
         raise SamplingError(
