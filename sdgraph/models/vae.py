@@ -78,9 +78,14 @@ def _decode(model: Any, handle: VaeHandle, samples: Tensor) -> Tensor:
 
 
 def _tiled(code: Callable[[Tensor], Tensor], field: Tensor, tile_px: int, step: int, *, shrink: bool) -> Tensor:
-    """`code` of a field [B, C, H, W], tile by tile; it shrinks or grows each side by `step`."""
+    """`code` of a field [B, C, H, W]; it shrinks or grows each side by `step`.
+
+    With tiles, picture by picture and tile by tile: only one tile of one picture goes through the model at a time.
+    """
     if tile_px == 0:
         return code(field)
+    import torch
+
     from sdgraph.diffusion.tiles import TileGrid, blend
 
     if tile_px % step or tile_px < 4 * step:
@@ -97,7 +102,10 @@ def _tiled(code: Callable[[Tensor], Tensor], field: Tensor, tile_px: int, step: 
         rows, columns = height // unit_in * unit, width // unit_in * unit
         return TileGrid(rows, columns, cells * unit, overlap * unit, align=unit)
 
-    return blend(grid(unit_out), [code(tile) for tile in grid(unit_in).crop(field)])
+    pictures = [
+        blend(grid(unit_out), [code(tile) for tile in grid(unit_in).crop(picture)]) for picture in field.split(1)
+    ]
+    return torch.cat(pictures)
 
 
 def _image(pixels: Tensor) -> Image:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sdgraph.core.porttype import Encoded, PortType
-from sdgraph.errors import ModelError, SamplingError
+from sdgraph.errors import MediaError, ModelError, SamplingError
 from sdgraph.payloads.conditioning import CONDITIONING, Conditioning, ConditioningEntry, PictureFacts
 from sdgraph.payloads.control import CONTROL, Control, ControlBranch
 from sdgraph.payloads.handles import (
@@ -27,7 +27,7 @@ from sdgraph.payloads.handles import (
     VaeHandle,
 )
 from sdgraph.payloads.image import Image
-from sdgraph.payloads.latents import LATENTS, Latents, LatentSpace, require_same_space
+from sdgraph.payloads.latents import LATENTS, LatentMask, Latents, LatentSpace, require_same_space
 from sdgraph.payloads.patch import Embedding, Patch
 from sdgraph.payloads.sampling import SAMPLING_STATE, SamplingState
 from sdgraph.payloads.types import PORT_TYPES
@@ -65,6 +65,31 @@ def test_latents_without_seeds_stay_without() -> None:
     assert stored(LATENTS, Latents(torch.zeros(1, 4, 1, 1), SPACE)).seeds is None
 
 
+def test_a_mask_is_stored_with_its_latents() -> None:
+    mask = LatentMask(torch.rand(1, 1, 3, 5), True, torch.randn(2, 4, 3, 5))
+    again = stored(LATENTS, Latents(torch.randn(2, 4, 3, 5), SPACE, mask=mask, numbers=(3, 4)))
+    assert again.numbers == (3, 4)
+    assert again.mask.differential
+    assert torch.equal(again.mask.values, mask.values)
+    assert torch.equal(again.mask.visible, mask.visible)
+
+
+def test_latents_that_were_stored_before_masks_are_read() -> None:
+    assert LATENTS.codec is not None
+    plain = LATENTS.codec.encode(Latents(torch.zeros(1, 4, 2, 2), SPACE))
+    assert set(plain.meta) == {"space", "seeds", "empty"}
+    assert set(plain.blobs) == {"samples"}
+    again = LATENTS.codec.decode(plain)
+    assert (again.mask, again.numbers) == (None, None)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3, 4), (3, 1, 3, 5)])
+def test_a_mask_of_another_size_or_number_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(MediaError) as caught:
+        Latents(torch.zeros(2, 4, 3, 5), SPACE, mask=LatentMask(torch.ones(shape)))
+    assert caught.value.code == "mask-size"
+
+
 def test_conditioning_is_stored_bit_for_bit() -> None:
     pooled = torch.randn(1, 6).bfloat16()
     entries = (
@@ -91,6 +116,8 @@ def test_a_sampling_state_is_stored_bit_for_bit() -> None:
     assert again.meta == state.meta
     assert again.space == SPACE
     assert torch.equal(again.tensors["x"], state.tensors["x"])
+    assert again.model == ""
+    assert stored(SAMPLING_STATE, replace(state, model="ab")).model == "ab"
 
 
 def test_handles_come_back_equal() -> None:
