@@ -76,6 +76,7 @@ pictures: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.engine_overhead
 	$(BIN)/python -m benchmarks.adherence --seed 1
+	$(BIN)/python -m benchmarks.parity
 
 train-shapes: $(INSTALLED)
 	$(BIN)/python -m training.shapes

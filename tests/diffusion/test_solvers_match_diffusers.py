@@ -15,6 +15,7 @@ import torch
 from diffusers.schedulers.scheduling_ipndm import IPNDMScheduler
 from torch import Tensor
 
+from benchmarks.parity_schedulers import references
 from sdgraph.diffusion.denoiser import Denoiser, ModelDenoiser
 from sdgraph.diffusion.guidance import ClassifierFreeGuidance
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
@@ -25,7 +26,7 @@ from sdgraph.diffusion.solvers.contract import Span
 from sdgraph.diffusion.solvers.table import SOLVERS, make_solver, rounds_timesteps
 from sdgraph.diffusion.stages import Stage, plan_legs
 from sdgraph.diffusion.start import start_from_noise
-from tests.diffusion.reference import SEEDS, SHAPE, make_scheduler, references, sampled
+from tests.diffusion.reference import SEEDS, SHAPE, make_scheduler, sampled
 from tests.diffusion.toys import SD, MixtureNetwork
 
 pytestmark = [

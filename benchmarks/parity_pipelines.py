@@ -1,0 +1,145 @@
+"""The same pictures by diffusers' pipelines, on the same weights."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.parity_cases import CONTROL_STRENGTH, IMAGE_PX, MASK, NEGATIVE, PROMPT, TEXT_LORA_STRENGTH, Case, Pixels
+from benchmarks.parity_schedulers import CountedSde, references
+from sdgraph.diffusion.names import ETA_DEFAULTS
+from sdgraph.models.quiet import quiet
+from sdgraph.models.source import resolve
+
+_diffusers: Any = diffusers
+DISTILLED_GUIDANCE = 3.5
+"""What FLUX is told where nothing else is said."""
+LORA = "builtin:shapes/lora_neon"
+
+
+def by_diffusers(case: Case, picture: Pixels) -> Pixels:
+    """The pictures [B, 3, H, W] float32 0..1 of a case; `picture` [1, 3, H, W] is what is changed or steers."""
+    pipeline = _pipeline(case)
+    with quiet(), torch.no_grad():
+        images = pipeline(
+            [PROMPT] * case.batch,
+            num_inference_steps=case.steps,
+            guidance_scale=DISTILLED_GUIDANCE if case.family.startswith("flux") else case.guidance,
+            generator=[torch.Generator().manual_seed(seed) for seed in case.seeds],
+            output_type="latent" if _forgets_shift(case) else "np",
+            **_options(case, pipeline, torch.tensor(picture)),
+        ).images
+        if _forgets_shift(case):
+            return _decoded(pipeline.vae, images)
+    return np.moveaxis(np.asarray(images, dtype=np.float32), -1, 1)
+
+
+def _forgets_shift(case: Case) -> bool:
+    """diffusers 0.42 leaves out the autoencoder's shift when its inpainting pipeline of Stable Diffusion 3 decodes."""
+    return case.task == "inpaint" and case.family.startswith("sd3")
+
+
+def _decoded(vae: Any, latents: Tensor) -> Pixels:
+    """The picture of latents, as all the other pipelines decode it."""
+    decoded = vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor).sample
+    return (decoded / 2 + 0.5).clamp(0, 1).numpy()
+
+
+def _options(case: Case, pipeline: Any, picture: Tensor) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if case.guidance != 1 and not case.family.startswith("flux"):
+        options["negative_prompt"] = [NEGATIVE] * case.batch
+    if case.task in ("image to image", "inpaint"):
+        options |= {"image": encoded(pipeline.vae, picture), "strength": case.strength}
+    if case.task == "inpaint":
+        options |= {"mask_image": mask(), "masked_image_latents": options["image"]}
+    if case.solver == "tcd":
+        options["eta"] = ETA_DEFAULTS["tcd"]  # the pipelines have that of DDIM
+    if case.task == "ControlNet":
+        options |= {"image": picture, "controlnet_conditioning_scale": CONTROL_STRENGTH}
+    if case.task in ("text to image", "LoRA", "inpaint") or case.flow:
+        options |= {"height": IMAGE_PX, "width": IMAGE_PX}
+    return options
+
+
+def encoded(vae: Any, picture: Tensor) -> Tensor:
+    """The mean latents of a picture [1, 3, H, W]; the pipelines would draw from their distribution."""
+    shift = getattr(vae.config, "shift_factor", None) or 0.0
+    return (vae.encode(2 * picture - 1).latent_dist.mode() - shift) * vae.config.scaling_factor
+
+
+def mask() -> Tensor:
+    """[1, 1, H, W]: 1 where the picture is drawn anew."""
+    drawn = torch.zeros(1, 1, IMAGE_PX, IMAGE_PX)
+    top, bottom, left, right = (round(side * IMAGE_PX) for side in MASK)
+    drawn[..., top:bottom, left:right] = 1
+    return drawn
+
+
+_CLASSES = {
+    ("text to image", "sdxl"): "StableDiffusionXLPipeline",
+    ("text to image", "sd3"): "StableDiffusion3Pipeline",
+    ("text to image", "flux"): "FluxPipeline",
+    ("text to image", "flux_schnell"): "FluxPipeline",
+    ("text to image", "sd"): "StableDiffusionPipeline",
+    ("image to image", "sdxl"): "StableDiffusionXLImg2ImgPipeline",
+    ("image to image", "sdxl_refiner"): "StableDiffusionXLImg2ImgPipeline",
+    ("image to image", "sd3"): "StableDiffusion3Img2ImgPipeline",
+    ("image to image", "flux"): "FluxImg2ImgPipeline",
+    ("image to image", "sd"): "StableDiffusionImg2ImgPipeline",
+    ("inpaint", "sdxl"): "StableDiffusionXLInpaintPipeline",
+    ("inpaint", "sd3"): "StableDiffusion3InpaintPipeline",
+    ("inpaint", "sd"): "StableDiffusionInpaintPipeline",
+    ("ControlNet", "sd"): "StableDiffusionControlNetPipeline",
+    ("LoRA", "sd"): "StableDiffusionPipeline",
+}
+"""By task and family; `sd` stands for Stable Diffusion 1 and 2."""
+
+
+def _pipeline(case: Case) -> Any:
+    family = case.family if case.family.startswith(("sdxl", "sd3", "flux")) else "sd"
+    parts = dict(_parts(case.source))
+    options: dict[str, Any] = {}
+    if case.task == "ControlNet":
+        net = _diffusers.ControlNetModel
+        parts["controlnet"] = net.from_pretrained(
+            str(resolve(case.controlnet)), low_cpu_mem_usage=False, torch_dtype=torch.float32
+        )
+    if family == "sd":
+        options = {"requires_safety_checker": False}
+    elif family == "sdxl_refiner":
+        options = {"requires_aesthetics_score": True}
+    kind: Any = getattr(_diffusers, _CLASSES[case.task, family])
+    with quiet():
+        pipeline = kind(**parts, **options)
+        if case.task == "LoRA":
+            pipeline.load_lora_weights(str(resolve(LORA)), adapter_name="lora")
+            pipeline.set_adapters(["lora"], [{"unet": 1.0, "text_encoder": TEXT_LORA_STRENGTH}])
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = _scheduler(case, pipeline)
+    return pipeline
+
+
+def _scheduler(case: Case, pipeline: Any) -> Any:
+    """The scheduler of the case, with the model's own configuration."""
+    config: dict[str, Any] = dict(pipeline.scheduler.config)
+    if case.flow:
+        return type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+    if case.sigmas != "checkpoint":
+        config |= {f"use_{case.sigmas}_sigmas": True}
+    scheduler = references()[case.solver].made(config)
+    if isinstance(scheduler, CountedSde):
+        scheduler.noises_of = (case.seeds, (pipeline.unet.config.in_channels, IMAGE_PX // 8, IMAGE_PX // 8))
+    return scheduler
+
+
+@cache
+def _parts(source: str) -> dict[str, Any]:
+    """The modules of a checkpoint; LoRAs are loaded into modules of their own."""
+    with quiet():
+        return _diffusers.DiffusionPipeline.from_pretrained(str(resolve(source)), torch_dtype=torch.float32).components
