@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sdgraph.version import VERSION
+
 if TYPE_CHECKING:
     from sdgraph.core.build import Checked, build_graph, check_workflow
     from sdgraph.core.canonical import canonical
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     )
     from sdgraph.settings import Settings, read_settings
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "core.build": ("Checked", "build_graph", "check_workflow"),

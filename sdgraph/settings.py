@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     memory_budget_bytes: ByteSize = Field(
         ByteSize(2 * 2**30), description="Memory for results during a run; the ones worth least are let go first."
     )
+    remote: str | None = Field(
+        None,
+        description="Address of a store that several machines share, behind the one on disk: `s3://bucket/folder`, "
+        "`gs://bucket/folder`, `file:///mnt/share`, or any other that fsspec knows.",
+    )
     disk_budget_bytes: ByteSize = Field(
         ByteSize(20 * 10**9), description="What the result store may grow to; the results worth least are then removed. Pinned ones "
         "stay. Also what `sdgraph cache gc` leaves without `--budget`.",

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdgraph.cli.streams import show_problems
 from sdgraph.core.registry import Registry
 from sdgraph.engine.journal import Journal
 from sdgraph.engine.stores.base import NullStore, Payloads, ResultStore
 from sdgraph.engine.stores.disk import DiskStore
 from sdgraph.engine.stores.memory import MemoryStore
+from sdgraph.engine.stores.mirrored import MirroredStore
+from sdgraph.engine.stores.remote import Remote
 from sdgraph.engine.stores.tiered import TieredStore
 from sdgraph.errors import SettingsError
 from sdgraph.settings import Settings
@@ -36,12 +39,13 @@ def open_shelf(settings: Settings, registry: Registry) -> Generator[Shelf]:
         yield Shelf(MemoryStore(payloads, settings.memory_budget_bytes), NullStore(), None)
         return
     disk = DiskStore(folder, payloads, budget_bytes=settings.disk_budget_bytes)
-    store = TieredStore(payloads, MemoryStore(payloads, settings.memory_budget_bytes), disk)
+    lasting = disk if settings.remote is None else MirroredStore(disk, Remote(settings.remote), payloads)
+    store = TieredStore(payloads, MemoryStore(payloads, settings.memory_budget_bytes), lasting)
     try:
-        yield Shelf(store, disk, Journal(folder / "journal"))
+        yield Shelf(store, lasting, Journal(folder / "journal"))
     finally:
         store.close()
-        disk.close()
+        show_problems(lasting.take_problems())
 
 
 def results_folder(settings: Settings) -> Path:

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
-from sdgraph import __version__
 from sdgraph.core.node import Lane
 from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken, Services
@@ -21,6 +20,7 @@ from sdgraph.engine.run import Run
 from sdgraph.engine.stores.base import Maker, Payloads, ResultStore
 from sdgraph.engine.stores.owner import machine_id
 from sdgraph.errors import RunCancelled, SettingsError
+from sdgraph.version import VERSION
 
 _TURN_CHECK_S = 0.1
 """How often a node that waits for the device looks whether its run was cancelled."""
@@ -48,7 +48,7 @@ class Executor:
         if min(self.threads.values()) < 1:
             raise SettingsError("threads-invalid", f"Every lane needs a thread; asked for {dict(self.threads)}.")
         self.clock = clock
-        self.maker = Maker(f"sdgraph {__version__}", machine_id(), device)
+        self.maker = Maker(f"sdgraph {VERSION}", machine_id(), device)
         self.costs = NodeCosts()
         self._device_lock = threading.Lock()
 

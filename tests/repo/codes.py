@@ -11,7 +11,7 @@ from sdgraph.engine.reason import ReasonCode
 from tests.repo.project import modules
 
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)+")
-NOT_CODES = {"sdgraph-leases", "sdgraph-store", "flux-tiny", "sdxl-tiny"}
+NOT_CODES = {"sdgraph-leases", "sdgraph-mirror", "sdgraph-remote", "sdgraph-store", "flux-tiny", "sdxl-tiny"}
 """Strings of the same form that mean something else: the names of threads and of synthetic models."""
 
 

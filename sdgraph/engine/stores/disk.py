@@ -11,21 +11,21 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from sdgraph.core.porttype import Encoded
+from sdgraph.core.porttype import Blob
 from sdgraph.engine.cachekey import CacheKey
-from sdgraph.engine.stores.base import Payloads, Provenance, Release, Result, nothing_to_release
+from sdgraph.engine.stores.base import Payloads, Release, Result, nothing_to_release
 from sdgraph.engine.stores.index import Index, IndexRow
 from sdgraph.engine.stores.leases import Leases
 from sdgraph.engine.stores.maintenance import Maintenance, unusable
+from sdgraph.engine.stores.manifest import put_together, take_apart
 from sdgraph.engine.stores.objects import DamagedObject, ObjectFiles, Written
 from sdgraph.engine.stores.pins import Pins
 from sdgraph.engine.stores.sqlite import is_code
-from sdgraph.engine.stores.upkeep import collect
+from sdgraph.engine.stores.upkeep import collect, objects_of
 from sdgraph.engine.stores.writecost import WriteCost
 from sdgraph.errors import Problem
 
@@ -90,7 +90,7 @@ class DiskStore(Maintenance):
             row = self._index.get(key)
             if row is None:
                 return None
-            result = self._decode(json.loads(row.manifest))
+            result = put_together(json.loads(row.manifest), self._payloads, self._objects.read)
             if touch:
                 self._touch(row)
         except FileNotFoundError:
@@ -160,34 +160,21 @@ class DiskStore(Maintenance):
         )
 
     def _encode(self, result: Result) -> tuple[bytes, list[Written]] | None:
-        outputs: dict[str, Any] = {}
         written: list[Written] = []
-        for name, value in result.outputs.items():
-            parts = self._payloads.encode(value)
-            if parts is None:
-                return None
-            type_name, encoded = parts
-            outputs[name] = {"type": type_name, "meta": encoded.meta}
-            if encoded.blobs:
-                written.append(self._objects.write(encoded.blobs))
-                outputs[name]["object"] = written[-1].digest
-        manifest = {
-            "outputs": outputs,
-            "elapsed_s": result.elapsed_s,
-            "node_type": result.node_type,
-            "node_version": result.node_version,
-        }
-        if result.made is not None:
-            manifest["made"] = result.made.to_json()
-        return json.dumps(manifest).encode(), written
 
-    def _decode(self, manifest: dict[str, Any]) -> Result:
-        outputs: dict[str, Any] = {}
-        for name, part in manifest["outputs"].items():
-            blobs = self._objects.read(part["object"]) if "object" in part else {}
-            outputs[name] = self._payloads.decode(part["type"], Encoded(part["meta"], blobs))
-        made = Provenance.from_json(manifest.get("made"))
-        return Result(outputs, manifest["elapsed_s"], manifest["node_type"], manifest["node_version"], made)
+        def write(blobs: Mapping[str, Blob]) -> str:
+            written.append(self._objects.write(blobs))
+            return written[-1].digest
+
+        manifest = take_apart(result, self._payloads, write)
+        return None if manifest is None else (json.dumps(manifest).encode(), written)
+
+    def raw(self, key: CacheKey) -> tuple[str, dict[str, Path]] | None:
+        """An entry as it is stored: its manifest, and the files of its objects by digest. Raises sqlite3.Error."""
+        row = self._index.get(key)
+        if row is None:
+            return None
+        return row.manifest.decode(), {digest: self._objects.path(digest) for digest in objects_of(row.manifest)}
 
     def _discard(self, key: CacheKey, said: str, damaged_object: str | None = None) -> None:
         self._report(

@@ -1,0 +1,39 @@
+"""A result as bytes: a JSON manifest, and one object of tensors for each output that has some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sdgraph.core.porttype import Blob, Encoded
+from sdgraph.engine.stores.base import Payloads, Provenance, Result
+
+
+def take_apart(result: Result, payloads: Payloads, write: Callable[[Mapping[str, Blob]], str]) -> dict[str, Any] | None:
+    """The manifest of a result; `write` keeps an output's tensors and names them. None if it can't leave memory."""
+    outputs: dict[str, Any] = {}
+    for name, value in result.outputs.items():
+        parts = payloads.encode(value)
+        if parts is None:
+            return None
+        type_name, encoded = parts
+        outputs[name] = {"type": type_name, "meta": encoded.meta}
+        if encoded.blobs:
+            outputs[name]["object"] = write(encoded.blobs)
+    manifest = {
+        "outputs": outputs,
+        "elapsed_s": result.elapsed_s,
+        "node_type": result.node_type,
+        "node_version": result.node_version,
+    }
+    return manifest if result.made is None else {**manifest, "made": result.made.to_json()}
+
+
+def put_together(manifest: Any, payloads: Payloads, read: Callable[[str], Mapping[str, Blob]]) -> Result:
+    """The result of a manifest. Raises whatever damage leads to: codecs read what they are given."""
+    outputs: dict[str, Any] = {}
+    for name, part in manifest["outputs"].items():
+        blobs = read(part["object"]) if "object" in part else {}
+        outputs[name] = payloads.decode(part["type"], Encoded(part["meta"], blobs))
+    made = Provenance.from_json(manifest.get("made"))
+    return Result(outputs, manifest["elapsed_s"], manifest["node_type"], manifest["node_version"], made)

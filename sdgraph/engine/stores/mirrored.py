@@ -1,0 +1,199 @@
+"""A disk store with a remote one behind it: read through, written back in the background.
+
+What is to be written there is noted in an outbox on disk, and copied from the disk store file by file. So nothing waits
+for the remote, memory holds one file at most, and what could not be written is written by a later run.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from sdgraph.engine.cachekey import CacheKey
+from sdgraph.engine.stores.base import Payloads, Release, Result
+from sdgraph.engine.stores.disk import FORMAT_FOLDER, DiskStore
+from sdgraph.engine.stores.objects import DamagedObject
+from sdgraph.engine.stores.pins import Pins
+from sdgraph.engine.stores.remote import Remote, RemoteAway
+from sdgraph.errors import Problem
+
+_log = logging.getLogger("sdgraph.store")
+CLOSE_WAIT_S = 5.0
+"""How long the end of a program waits for writes; what is left is written next time."""
+_RETRY_S = 10.0
+
+
+class MirroredStore:
+    """A `ResultStore` in a folder whose results are copied to and from a remote place. It closes the disk store."""
+
+    def __init__(
+        self, disk: DiskStore, remote: Remote, payloads: Payloads, *, close_wait_s: float = CLOSE_WAIT_S
+    ) -> None:
+        self.disk = disk
+        self.remote = remote
+        self._payloads = payloads
+        self._close_wait_s = close_wait_s
+        self._outbox = Pins(Path(disk.folder) / FORMAT_FOLDER / "outbox")
+        self._absent: set[CacheKey] = set()
+        self._bad_objects: set[str] = set()
+        self._problems: list[Problem] = []
+        self._told: set[str] = set()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._asked = False
+        self._busy = False
+        self._writer: threading.Thread | None = None
+        if self._outbox.all():  # left by an earlier run
+            self._wake()
+
+    def find(self, key: CacheKey) -> str | None:
+        tier = self.disk.find(key)
+        if tier is not None or key in self._absent:
+            return tier
+        try:
+            if self.remote.has(key):
+                return "remote"
+        except RemoteAway as error:
+            self._away(error)
+        else:
+            self._absent.add(key)  # not asked for twice in one session
+        return None
+
+    def load(self, key: CacheKey) -> Result | None:
+        found = self.disk.load(key)
+        if found is not None or key in self._absent:
+            return found
+        try:
+            found = self.remote.load(key, self._payloads)
+        except RemoteAway as error:
+            self._away(error)
+        except Exception as error:  # whatever stands in a damaged file, codecs included, is a miss
+            self._damaged(key, error)
+        if found is not None:
+            self.disk.save(key, found, keep=True)
+        return found
+
+    def wants(self, result: Result, *, keep: bool = False) -> bool:
+        return self.disk.wants(result, keep=keep)
+
+    def save(self, key: CacheKey, result: Result, *, keep: bool = False) -> None:
+        self.disk.save(key, result, keep=keep)
+        if self.disk.find(key) is None:
+            return
+        self._absent.discard(key)
+        try:
+            self._outbox.add(key)
+        except OSError as error:
+            self._tell("remote-behind", f"A result was not noted for the remote store: {error}.", "It is on disk.")
+        self._wake()
+
+    def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
+        return self.disk.claim(key, expected_s)
+
+    def is_claimed(self, key: CacheKey) -> bool:
+        return self.disk.is_claimed(key)
+
+    def guard(self, keys: Iterable[CacheKey]) -> Release:
+        return self.disk.guard(keys)
+
+    def flush(self) -> None:
+        """Everything is on disk; a run does not wait for the remote store."""
+        self.disk.flush()
+
+    def take_problems(self) -> list[Problem]:
+        with self._changed:
+            taken, self._problems = self._problems, []
+        return [*taken, *self.disk.take_problems()]
+
+    def close(self) -> None:
+        """Wait a little for writes, and end. What has not been written stays in the outbox."""
+        with self._changed:
+            if not self._closed and self._writer is not None:
+                self._changed.wait_for(self._is_idle, self._close_wait_s)
+            self._closed = True
+            self._changed.notify_all()
+        left = len(self._outbox.all())
+        if left:
+            message = f"{left:,} results are not in the remote store {self.remote.url} yet."
+            self._tell("remote-behind", message, "They are on disk; the next run writes them there.")
+        if self._writer is not None:
+            self._writer.join(0.1)
+        self.disk.close()
+
+    # The background thread.
+
+    def _wake(self) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._asked = True
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_back, name="sdgraph-mirror", daemon=True)
+                self._writer.start()
+            self._changed.notify_all()
+
+    def _write_back(self) -> None:
+        answers = True
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._closed or self._asked, None if answers else _RETRY_S)
+                if self._closed:
+                    return
+                self._asked, self._busy = False, True
+            answers = self._write_all()
+
+    def _is_idle(self) -> bool:
+        return not (self._asked or self._busy)
+
+    def _write_all(self) -> bool:
+        """Write what is in the outbox; False when the remote store does not answer."""
+        for key in self._outbox.all():
+            if self._closed:
+                break
+            try:
+                self._write(key)
+                self._outbox.remove(key)
+            except RemoteAway as error:
+                self._away(error)
+                return False
+            except Exception as error:  # a disk that fails; nobody looks at this thread's exceptions
+                _log.error("a result could not be copied to the remote store", exc_info=error)
+                self._tell("remote-behind", f"A result was not copied to {self.remote.url}: {error}.", "It is on disk.")
+                return True
+        return True
+
+    def _write(self, key: CacheKey) -> None:
+        parts = self.disk.raw(key)
+        if parts is None:
+            message = f"A result ({key.hex()[:12]}) was removed from the disk before it was in the remote store."
+            self._tell("remote-behind", message, "It is computed again where it is needed.")
+            return
+        manifest, objects = parts
+        for digest, path in objects.items():
+            if digest in self._bad_objects or not self.remote.has_object(digest):
+                self.remote.write_object(digest, path.read_bytes())
+                self._bad_objects.discard(digest)
+        self.remote.write_manifest(key, manifest)
+
+    def _damaged(self, key: CacheKey, error: Exception) -> None:
+        said = str(error) or type(error).__name__
+        message = f"A result in the remote store ({key.hex()[:12]}) was damaged and is computed again: {said}."
+        self._tell("remote-entry-damaged", message, "It is replaced there by what is computed.", once=False)
+        self._absent.add(key)
+        if isinstance(error, DamagedObject):
+            self._bad_objects.add(error.digest)
+
+    def _away(self, error: RemoteAway) -> None:
+        message = f"The remote store {self.remote.url} does not answer: {error}."
+        self._tell("remote-away", message, "The run goes on without it; results are written there later.")
+
+    def _tell(self, code: str, message: str, hint: str, *, once: bool = True) -> None:
+        with self._changed:
+            if once and code in self._told:
+                return
+            self._told.add(code)
+            self._problems.append(Problem(code, message, hint, severity="warning"))

@@ -1,0 +1,195 @@
+"""A store somewhere else: any place that fsspec can reach, such as S3, Google Cloud Storage or a mounted share.
+
+It may be slow, hang, fail or lie. So every call has a limit in time; after calls that failed, the place is left alone
+for a while (a circuit breaker: Nygard, Release It!, 2007); and what is read is checked against its digest.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from hashlib import blake2b, sha256
+from typing import Any, TypeVar
+
+from sdgraph.core.porttype import Blob
+from sdgraph.engine.cachekey import CacheKey
+from sdgraph.engine.stores.base import Payloads, Result
+from sdgraph.engine.stores.manifest import put_together
+from sdgraph.engine.stores.objects import DamagedObject
+from sdgraph.engine.stores.tensorfile import unpack_blobs
+from sdgraph.errors import StoreError
+
+T = TypeVar("T")
+
+FORMAT_FOLDER = "v1"
+LOOK_S = 2.0
+"""How long looking for a key may take."""
+TRANSFER_S = 120.0
+"""How long reading or writing one file may take."""
+REST_S = 30.0
+"""How long a place that failed is left alone."""
+
+
+class RemoteAway(Exception):
+    """The place does not answer; the text says how that showed."""
+
+
+class Breaker:
+    """Whether to try at all: not for a while after a failure, then once, and as before when that works."""
+
+    def __init__(self, clock: Callable[[], float], rest_s: float) -> None:
+        self._clock = clock
+        self._rest_s = rest_s
+        self._resting_until = -1.0
+
+    def allows(self) -> bool:
+        now = self._clock()
+        if now < self._resting_until:
+            return False
+        if self._resting_until >= 0:  # one may try, the others wait for how it goes
+            self._resting_until = now + self._rest_s
+        return True
+
+    def succeeded(self) -> None:
+        self._resting_until = -1.0
+
+    def failed(self) -> None:
+        self._resting_until = self._clock() + self._rest_s
+
+
+class Remote:
+    """Manifests by key and objects by digest in a remote folder. Methods raise RemoteAway when it does not answer.
+
+    Raises StoreError [remote-unusable] for an address that nothing here can read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        look_s: float = LOOK_S,
+        transfer_s: float = TRANSFER_S,
+        rest_s: float = REST_S,
+    ) -> None:
+        self.url = url
+        self._look_s = look_s
+        self._transfer_s = transfer_s
+        self._breaker = Breaker(clock, rest_s)
+        try:
+            from fsspec.core import url_to_fs  # not cheap, and most stores have no remote
+
+            self._fs, folder = url_to_fs(url, **(options or {}))
+        except (ImportError, ValueError, OSError) as error:
+            hint = "Addresses look like s3://bucket/folder or file:///mnt/share; S3 needs `pip install sdgraph[s3]`."
+            raise StoreError("remote-unusable", f"The remote store {url} can't be used: {error}.", hint) from error
+        self._folder = f"{str(folder).rstrip('/')}/{FORMAT_FOLDER}"
+
+    @property
+    def fs(self) -> Any:
+        """The file system behind it."""
+        return self._fs
+
+    def has(self, key: CacheKey) -> bool:
+        return self._call(lambda: self._fs.exists(self._manifest_path(key)), self._look_s)
+
+    def load(self, key: CacheKey, payloads: Payloads) -> Result | None:
+        """The result, None if it is not there. Raises ValueError and others for damage."""
+        content = self._read(self._manifest_path(key))
+        if content is None:
+            return None
+        envelope = json.loads(content)
+        manifest: str = envelope["manifest"]
+        if envelope["digest"] != _digest(key, manifest):
+            raise ValueError("the manifest does not match its digest")
+        return put_together(json.loads(manifest), payloads, self._read_object)
+
+    def has_object(self, digest: str) -> bool:
+        return self._call(lambda: self._fs.exists(self._object_path(digest)), self._look_s)
+
+    def write_object(self, digest: str, content: bytes) -> None:
+        self._write(self._object_path(digest), content)
+
+    def write_manifest(self, key: CacheKey, manifest: str) -> None:
+        """Make a result known; its objects have to be there already."""
+        envelope = {"manifest": manifest, "digest": _digest(key, manifest)}
+        self._write(self._manifest_path(key), json.dumps(envelope).encode())
+
+    def remove(self, key: CacheKey) -> None:
+        """Remove a damaged manifest, if that is allowed."""
+        self._call(lambda: self._fs.rm_file(self._manifest_path(key)), self._look_s)
+
+    def _read_object(self, digest: str) -> Mapping[str, Blob]:
+        content = self._read(self._object_path(digest))
+        if content is None:
+            raise ValueError(f"the object {digest[:12]} is missing")
+        if sha256(content).hexdigest() != digest:
+            raise DamagedObject(digest)
+        return unpack_blobs(content)
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return self._call(lambda: self._fs.cat_file(path), self._transfer_s)
+        except FileNotFoundError:
+            return None
+
+    def _write(self, path: str, content: bytes) -> None:
+        def write() -> None:
+            # A place without folders ignores this; a share gets the file under its name only when it is whole.
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if "file" in self._fs.protocol:
+                temporary = f"{path}.{threading.get_ident():x}.writing"
+                self._fs.pipe_file(temporary, content)
+                self._fs.mv(temporary, path)
+            else:
+                self._fs.pipe_file(path, content)
+
+        self._call(write, self._transfer_s)
+
+    def _manifest_path(self, key: CacheKey) -> str:
+        return f"{self._folder}/manifests/{key.hex()[:2]}/{key.hex()}.json"
+
+    def _object_path(self, digest: str) -> str:
+        return f"{self._folder}/objects/{digest[:2]}/{digest}.safetensors"
+
+    def _call(self, work: Callable[[], T], limit_s: float) -> T:
+        if not self._breaker.allows():
+            raise RemoteAway("it did not answer a moment ago")
+        try:
+            found = within(limit_s, work)
+        except FileNotFoundError:
+            self._breaker.succeeded()
+            raise
+        except Exception as error:
+            self._breaker.failed()
+            raise RemoteAway(str(error) or type(error).__name__) from error
+        self._breaker.succeeded()
+        return found
+
+
+def within(limit_s: float, work: Callable[[], T]) -> T:
+    """What `work` gives, or raises. Raises TimeoutError when it takes longer; it then goes on without anybody."""
+    found: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="sdgraph-remote", daemon=True)  # one that hangs must not hold the exit
+    thread.start()
+    thread.join(limit_s)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError(f"no answer within {limit_s:g} s")
+    return found[0]
+
+
+def _digest(key: CacheKey, manifest: str) -> str:
+    return blake2b(key + manifest.encode(), digest_size=16).hexdigest()
