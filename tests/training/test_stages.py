@@ -6,16 +6,24 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from sdgraph.models.checkpoint import read_checkpoint
+from sdgraph.models.embeddings import with_embedding
+from sdgraph.models.patches.lora import with_lora
+from sdgraph.models.pool import ModelPool
+from sdgraph.models.words import words
 from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
 from training.shapes.controlnet import GuidedNoise, new_controlnet, train_controlnet
 from training.shapes.depth import new_depth_net, train_depth
+from training.shapes.embedding import VECTORS, WORD, train_embedding
 from training.shapes.encode import encode_dataset, load_dataset
 from training.shapes.export import assets_bytes, export_assets
 from training.shapes.libraries import ControlNetModel, DiffusersModel, StableDiffusionPipeline
+from training.shapes.lora import STYLE, add_lora, train_lora
 from training.shapes.restore import restore_checkpoints
 from training.shapes.settings import Schedule, Settings
 from training.shapes.text import train_text
@@ -48,6 +56,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         unet=ONE_STEP,
         controlnet=ONE_STEP,
         depth=ONE_STEP,
+        lora=ONE_STEP,
+        embedding=ONE_STEP,
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -58,6 +68,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     train_unet(settings)
     train_controlnet(settings)
     train_depth(settings)
+    train_lora(settings)
+    train_embedding(settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         export_assets(settings)
@@ -135,6 +147,42 @@ def test_training_goes_on_from_exported_assets(trained: Settings, tmp_path: Path
         stage(settings)
     assert require_checkpoint(settings.work_dir / "controlnet.pt")["step"] == 1
     assert require_checkpoint(settings.work_dir / "depth.pt")["step"] == 1
+
+
+def test_a_new_lora_changes_nothing(trained: Settings) -> None:
+    model, plain = load_model(trained), load_model(trained)
+    add_lora(model.unet)
+    noisy, timesteps, tokens, _, _ = BatchSource(trained, load_dataset(trained)).draw(0, 2)
+    with torch.inference_mode():
+        assert torch.equal(model(noisy, timesteps, tokens), plain(noisy, timesteps, tokens))
+
+
+def test_the_exported_lora_and_word_are_put_on_the_exported_model(trained: Settings) -> None:
+    assets = trained.assets_dir
+    found = read_checkpoint(str(assets))
+    styled = with_lora(found.denoiser, None, str(assets / f"lora_{STYLE}"), 1.0, 0.0)
+    assert styled.warning is None
+    spoken = with_embedding(found.text_encoder, str(assets / f"embedding_{WORD}"))
+    pool = ModelPool()
+    with pool.lease(styled.denoiser) as unet, pool.lease(spoken) as text:
+        changed = sum(tensor.nbytes for tensor in unet.parameters())
+        assert pool.held_bytes > changed
+        assert len(words(text.encoder)[WORD]) == VECTORS
+
+
+@pytest.mark.parametrize(("name", "train"), [("lora", train_lora), ("embedding", train_embedding)])
+def test_the_small_trainings_resume_where_they_stopped(trained: Settings, name: str, train: Any) -> None:
+    before = require_checkpoint(trained.work_dir / f"{name}.pt")
+    assert before["step"] == 1
+    two = replace(ONE_STEP, steps=2, decay_steps=2)
+    train(replace(trained, **{name: two}))
+    resumed = require_checkpoint(trained.work_dir / f"{name}.pt")
+    (trained.work_dir / f"{name}.pt").unlink()
+    assert resumed["step"] == 2
+    train(replace(trained, **{name: two}))
+    again = require_checkpoint(trained.work_dir / f"{name}.pt")["model"]
+    assert {key: tensor.shape for key, tensor in again.items()} == {key: t.shape for key, t in before["model"].items()}
+    assert any(not torch.equal(resumed["model"][key], before["model"][key]) for key in again)
 
 
 def test_an_interrupted_write_leaves_the_last_checkpoint(tmp_path: Path) -> None:

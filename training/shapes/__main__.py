@@ -18,8 +18,10 @@ import torch
 from training.shapes.card import write_card
 from training.shapes.controlnet import train_controlnet
 from training.shapes.depth import train_depth
+from training.shapes.embedding import train_embedding
 from training.shapes.encode import encode_dataset
 from training.shapes.export import export_assets
+from training.shapes.lora import train_lora
 from training.shapes.restore import restore_checkpoints
 from training.shapes.settings import Settings
 from training.shapes.text import train_text
@@ -35,6 +37,8 @@ STAGES: dict[str, Callable[[Settings], Path]] = {
     "unet": train_unet,
     "controlnet": train_controlnet,
     "depth": train_depth,
+    "lora": train_lora,
+    "embedding": train_embedding,
     "export": export_assets,
     "card": write_card,
 }

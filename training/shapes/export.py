@@ -9,8 +9,10 @@ import torch
 
 from training.shapes.controlnet import load_controlnet, new_controlnet
 from training.shapes.depth import load_depth_net, new_depth_net
+from training.shapes.embedding import WORD, export_embedding
 from training.shapes.encode import load_dataset
 from training.shapes.libraries import StableDiffusionPipeline
+from training.shapes.lora import STYLE, export_lora
 from training.shapes.settings import Settings
 from training.shapes.tiny import load_tiny, new_tiny
 from training.shapes.tokens import load_tokenizer
@@ -23,7 +25,8 @@ TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 def export_assets(settings: Settings, preliminary: bool = False) -> Path:
     """Write every trained part below `settings.assets_dir`; returns that folder.
 
-    With `preliminary`, stages that have not run yet are exported untrained (a ControlNet that adds nothing).
+    With `preliminary`, stages that have not run yet are exported untrained (a ControlNet that adds nothing), or left
+    as they are (the LoRA and the embedding).
     """
     target = settings.assets_dir
     model = load_model(settings)
@@ -51,6 +54,10 @@ def export_assets(settings: Settings, preliminary: bool = False) -> Path:
     depth.to(torch.float16).save_pretrained(target / "controlnet_depth")
     tiny.to(torch.float16).save_pretrained(target / "vae_tiny")
     _write_tokenizer(settings.work_dir / "tokenizer", target / "tokenizer")
+    if not preliminary or (settings.work_dir / "lora.pt").exists():
+        export_lora(settings, target / f"lora_{STYLE}")
+    if not preliminary or (settings.work_dir / "embedding.pt").exists():
+        export_embedding(settings, target / f"embedding_{WORD}")
     return target
 
 

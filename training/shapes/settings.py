@@ -60,6 +60,8 @@ class Settings:
     unet: Schedule = field(default_factory=lambda: Schedule(6300, 64, 1.5e-3, 300, 2300))
     controlnet: Schedule = field(default_factory=lambda: Schedule(1700, 32, 1e-3, 50, 700))
     depth: Schedule = field(default_factory=lambda: Schedule(1200, 24, 1e-3, 50, 500))
+    lora: Schedule = field(default_factory=lambda: Schedule(1000, 16, 2e-3, 30, 500))
+    embedding: Schedule = field(default_factory=lambda: Schedule(400, 16, 1e-2, 20, 200))
 
     @property
     def latent_px(self) -> int:
