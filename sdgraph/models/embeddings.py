@@ -158,8 +158,11 @@ def _unpickled(path: Path) -> tuple[str | None, dict[str, Tensor]]:
 
     import torch
 
+    from sdgraph.models.quiet import quiet
+
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with quiet():
+            found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise damaged(path, "torch's restricted reader refuses it") from error
     word: str | None = None

@@ -119,10 +119,10 @@ class ModelPool:
                 slot = held.enter_context(self._held(handle, device, copy))
                 if slot.leases and not (slot.state and slot.state.fits(handle)):
                     continue  # this thread runs it with other patches
-                self._prepare(slot, handle, device)
+                state = self._prepare(slot, handle, device)
                 slot.leases += 1
                 try:
-                    yield slot.model
+                    yield state.seen_by(handle)
                 finally:
                     slot.leases -= 1
                 return
@@ -145,7 +145,7 @@ class ModelPool:
                     self._slots.pop(key, None)
                 self._make_room()
 
-    def _prepare(self, slot: _Slot, handle: ModelHandle, device: str) -> None:
+    def _prepare(self, slot: _Slot, handle: ModelHandle, device: str) -> ModelState:
         """Load the model unless it is there, and bring it to the handle's patches."""
         if slot.model is None:
             model = self._load(handle, device)
@@ -161,6 +161,7 @@ class ModelPool:
             with self._lock:
                 slot.size_bytes = slot.weights_bytes + slot.state.extra_bytes
                 self._make_room()
+        return slot.state
 
     @property
     def held_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sdgraph.models.embeddings import read_vectors
@@ -40,6 +41,12 @@ class ModelState:
             self._words = None
             self._set_words(_embeddings(handle))
             self._words = wanted
+
+    def seen_by(self, handle: ModelHandle) -> Any:
+        """The model as the holder of a lease sees it: a text model says which handle it serves just now."""
+        if _is_text(self._model) and self._model.handle != handle:
+            return replace(self._model, handle=handle)
+        return self._model
 
     @property
     def extra_bytes(self) -> int:
