@@ -9,6 +9,7 @@ from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.checkpoint import read_text_encoder, text_encoder_fingerprint
 from sdgraph.models.facts import read_fact
+from sdgraph.models.text_files import FilesFamily
 from sdgraph.payloads.handles import Dtype, TextEncoderHandle
 
 
@@ -26,7 +27,12 @@ class LoadTextEncoder(Node[TextEncoderOut], type="sd.load_text_encoder", version
     """
 
     source: In[str] = port("builtin:shapes", linkable=False, widget="model")
-    """A diffusers folder, which needs nothing but its text encoders and tokenizers, or a checkpoint in one file."""
+    """A diffusers folder, which needs nothing but its text encoders and tokenizers, or a checkpoint in one file; with a
+    `family`, the first of several files."""
+    more: In[tuple[str, ...]] = port((), max_length=2, linkable=False)
+    """With a `family`: its other text encoders, in any order, for example the files of CLIP-L and T5 for FLUX.1."""
+    family: In[FilesFamily] = port("auto", linkable=False)
+    """Whose text encoders the files are, when each is a file of its own."""
     dtype: In[Dtype] = port("float32", linkable=False)
     """The numbers that they compute with."""
     config: In[str] = port("", linkable=False)
@@ -35,13 +41,17 @@ class LoadTextEncoder(Node[TextEncoderOut], type="sd.load_text_encoder", version
     """Read pickled weights by torch's restricted reader, which builds tensors only."""
 
     def fingerprint(self) -> str:
-        return text_encoder_fingerprint(self.source, config=self.config, allow_pickle=self.allow_pickle)
+        return text_encoder_fingerprint(self.source, **self._options)
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         return {"text_encoder": read_fact(self._read)}
 
     def _read(self) -> TextEncoderHandle:
-        return read_text_encoder(self.source, self.dtype, config=self.config, allow_pickle=self.allow_pickle)
+        return read_text_encoder(self.source, self.dtype, **self._options)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"more": self.more, "family": self.family, "config": self.config, "allow_pickle": self.allow_pickle}
 
     def run(self, ctx: RunContext) -> TextEncoderOut:
         return TextEncoderOut(text_encoder=self._read())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sdgraph.errors import ModelError
 from sdgraph.models.controlnet_file import controlnet_family, read_controlnet_file
-from sdgraph.models.families import PIPELINES, SPACES, Family, TowerKind, family_of, part_class
+from sdgraph.models.families import FAMILIES, PIPELINES, SPACES, Family, TowerKind, family_of, part_class
 from sdgraph.models.fingerprint import combine
 from sdgraph.models.layout import FolderLayout, Layout, number
 from sdgraph.models.single_file import FileLayout, open_file
 from sdgraph.models.source import locate, resolve
+from sdgraph.models.text_files import FilesFamily, open_text_files
 from sdgraph.models.weights import damaged, read_config
 from sdgraph.payloads.handles import (
     ControlNetHandle,
@@ -160,7 +161,7 @@ def _text_encoder(layout: Layout, family: Family, common: dict[str, Any]) -> Tex
 
 def _tower(layout: Layout, kind: TowerKind) -> TextTower:
     folder, config = layout.configs / kind.component, layout.config(kind.component)
-    if not isinstance(layout, FileLayout):
+    if isinstance(layout, FolderLayout):
         read_config(layout.configs / kind.tokenizer / "tokenizer_config.json")
     t5 = kind.kind == "t5"
     width = number(folder, config, "d_model" if t5 else "hidden_size")
@@ -221,13 +222,25 @@ def checkpoint_fingerprint(source: str, **options: Any) -> str:
 
 
 def read_text_encoder(
-    source: str, dtype: Dtype = "float32", *, config: str = "", allow_pickle: bool = False
+    source: str,
+    dtype: Dtype = "float32",
+    *,
+    more: Sequence[str] = (),
+    family: FilesFamily = "auto",
+    config: str = "",
+    allow_pickle: bool = False,
 ) -> TextEncoderHandle:
-    """The handle of a checkpoint's text encoders; the other parts need not be there. Raises ModelError as above."""
+    """The handle of a checkpoint's text encoders; the other parts need not be there.
+
+    With a `family`, `source` and `more` are files of one text encoder each. Raises ModelError as above.
+    """
+    common: dict[str, Any] = {"source": source, "dtype": dtype, "config": config, "allow_pickle": allow_pickle}
+    if family != "auto":
+        files = open_text_files((source, *more), family, config, allow_pickle)
+        return replace(_text_encoder(files, FAMILIES[family], common | {"family": family}), more_sources=tuple(more))
     layout = open_layout(source, config, allow_pickle)
-    family = layout.family if isinstance(layout, FileLayout) else _family(layout, source, texts_only=True)
-    common: dict[str, Any] = {"source": source, "family": family.name, "config": config, "allow_pickle": allow_pickle}
-    return _text_encoder(layout, family, common | {"dtype": dtype})
+    found = layout.family if isinstance(layout, FileLayout) else _family(layout, source, texts_only=True)
+    return _text_encoder(layout, found, common | {"family": found.name})
 
 
 def text_encoder_fingerprint(source: str, **options: Any) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import open_layout
 from sdgraph.models.controlnet_file import load_controlnet_file
-from sdgraph.models.ip_adapter import load_ip_adapter
+from sdgraph.models.ip_adapter_file import load_ip_adapter
 from sdgraph.models.layout import Layout
 from sdgraph.models.single_file import FileLayout
 from sdgraph.models.source import locate
+from sdgraph.models.text_files import open_text_files
 from sdgraph.models.towers import LoadedTower, TextModel
 from sdgraph.models.vae_source import vae_layout
 from sdgraph.models.weights import check_whole, damaged, weights_files
@@ -118,7 +119,7 @@ def _load(kind: Any, handle: ModelHandle, component: str, device: str) -> nn.Mod
 
     from sdgraph.models.quiet import quiet
 
-    layout = part_layout(handle)
+    layout = part_layout(handle, component)
     if isinstance(layout, FileLayout):
         from sdgraph.models.single_file_weights import load_part
 
@@ -155,16 +156,20 @@ def _load(kind: Any, handle: ModelHandle, component: str, device: str) -> nn.Mod
     return model.to(device).eval().requires_grad_(False)
 
 
-def part_layout(handle: ModelHandle) -> Layout:
-    """Where the model of a handle is."""
+def part_layout(handle: ModelHandle, component: str) -> Layout:
+    """Where a component of a handle is."""
     if isinstance(handle, VaeHandle):
         return vae_layout(handle)
+    if isinstance(handle, TextEncoderHandle) and handle.more_sources:
+        family: Any = handle.family
+        sources = (handle.source, *handle.more_sources)
+        return open_text_files(sources, family, handle.config, handle.allow_pickle).files[component]
     return open_layout(handle.source, handle.config, handle.allow_pickle)
 
 
 def _tokenizer_folder(handle: TextEncoderHandle, spec: TextTower) -> Path | None:
     """The folder of a tower's tokenizer; None: the one that ships with the package."""
-    layout = part_layout(handle)
+    layout = part_layout(handle, spec.component)
     if isinstance(layout, FileLayout):
         return layout.tokenizer_folder(spec.tokenizer)
     return layout.configs / spec.tokenizer

@@ -49,6 +49,8 @@ class FileLayout:
     kind: Detected
     configs: Path
     """The folder of configurations, in the diffusers layout; its weights, if it has any, are not used."""
+    alone: str = ""
+    """The one part that the file is, for a file without prefixes."""
 
     @property
     def family(self) -> Family:
@@ -57,6 +59,8 @@ class FileLayout:
 
     def prefix(self, part: str) -> str | None:
         """What the names of a part's tensors begin with; None: the file has no such part."""
+        if self.alone:
+            return "" if part == self.alone else None
         if part == self.family.denoiser:
             return self.kind.denoiser
         if part == "vae":

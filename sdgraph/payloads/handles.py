@@ -109,6 +109,8 @@ class TextEncoderHandle(ModelHandle):
     """Length of the vector that it makes of a whole prompt; 0: none."""
     towers: tuple[TextTower, ...]
     """Its text models. `component` is the first one's."""
+    more_sources: tuple[str, ...] = ()
+    """Further files, when each text model is a file of its own; `source` is then the first."""
     embeddings: tuple[Embedding, ...] = ()
     """Words that prompts may use beside the tokenizer's own; of two with one name the later one counts."""
 
@@ -188,6 +190,7 @@ def _revived(meta: Mapping[str, Any]) -> dict[str, Any]:
         fields["space"] = LatentSpace(**fields["space"])
     if "towers" in fields:
         fields["towers"] = tuple(TextTower(**tower) for tower in fields["towers"])
+        fields["more_sources"] = tuple(fields["more_sources"])
     if "channels" in fields:
         fields["channels"] = tuple(fields["channels"])
     if fields.get("preview") is not None:
