@@ -27,12 +27,15 @@ SWEEP = ("--guidance", "1", "3", "5.5", "7.5", "--count", "100", "--seed", "0", 
 """Arguments of the sweep: its captions are not those of the main figures."""
 RECONSTRUCTIONS = 200
 GUIDED = {"canny": "canny-guided", "depth": "depth-guided", "both": "guided by both, each at strength 0.5"}
+PATCHES = BENCHMARK.with_name("patches.py")
 PARTS = {
     "vae": "vae",
     "tiny": "vae_tiny",
     "unet": "unet + text_encoder",
     "controlnet": "controlnet_canny",
     "depth": "controlnet_depth",
+    "lora": "lora_neon",
+    "embedding": "embedding_bee",
 }
 
 
@@ -40,8 +43,9 @@ def write_card(settings: Settings) -> Path:
     """Measure the exported model and write `README.md` beside it."""
     figures = _measure(settings, "adherence", "--guidance", str(GUIDANCE), "--seed", str(SEED))[0]
     sweep = _measure(settings, "sweep", *SWEEP)
+    patches = _measure(settings, "patches", "--count", "100", "--seed", str(SEED), program=PATCHES)
     card = settings.assets_dir / "README.md"
-    card.write_text("\n".join(_lines(settings, figures, sweep)) + "\n")
+    card.write_text("\n".join(_lines(settings, figures, sweep, patches)) + "\n")
     return card
 
 
@@ -56,15 +60,36 @@ def reconstruction_psnr_db(settings: Settings) -> float:
     return psnr_db(float((restored - pictures).square().mean()))
 
 
-def _measure(settings: Settings, name: str, *arguments: str) -> list[dict[str, Any]]:
-    """What the benchmark says of the exported assets, one entry per guidance."""
+def _measure(settings: Settings, name: str, *arguments: str, program: Path = BENCHMARK) -> Any:
+    """What a benchmark says of the exported assets; that of adherence has one entry per guidance."""
     path = settings.work_dir / f"{name}.json"
-    command = [sys.executable, str(BENCHMARK), "--assets", str(settings.assets_dir), "--json", str(path)]
+    command = [sys.executable, str(program), "--assets", str(settings.assets_dir), "--json", str(path)]
     subprocess.run([*command, *arguments], check=True)
     return json.loads(path.read_text())
 
 
-def _lines(settings: Settings, figures: dict[str, Any], sweep: list[dict[str, Any]]) -> Iterator[str]:
+def _patch_lines(patches: dict[str, Any]) -> Iterator[str]:
+    """What the LoRA and the learnt word do."""
+    lora, word = patches["lora"], patches["word"]
+    yield ""
+    yield f"`python benchmarks/patches.py --count {lora['cases']} --seed {patches['seed']}`, captions as above; the judges"
+    yield "look at pixels only. `lora_neon` draws outlines on black; `embedding_bee` is a striped yellow circle."
+    yield ""
+    yield "| LoRA strength | Style | Objects and their relation right |"
+    yield "|---|---|---|"
+    for strength in ("0", "0.5", "1"):
+        yield f"| {strength} | {lora[strength]['style']:.0%} | {lora[strength]['correct']:.0%} |"
+    yield ""
+    yield "| Prompts with the word | One object right | Its stripes | Two objects and their relation |"
+    yield "|---|---|---|---|"
+    for name in ("without", "with"):
+        found = word[name]
+        yield f"| {name} the embedding | {found['single']:.0%} | {found['striped']:.0%} | {found['pair']:.0%} |"
+
+
+def _lines(
+    settings: Settings, figures: dict[str, Any], sweep: list[dict[str, Any]], patches: dict[str, Any]
+) -> Iterator[str]:
     single, pair = figures["single"], figures["pair"]
     yield "# builtin:shapes"
     yield ""
@@ -102,6 +127,7 @@ def _lines(settings: Settings, figures: dict[str, Any], sweep: list[dict[str, An
     yield "|---|---|---|"
     for entry in sweep:
         yield f"| {entry['guidance']:g} | {entry['single']['correct']:.0%} | {entry['pair']['correct']:.0%} |"
+    yield from _patch_lines(patches)
     yield ""
     yield "## Parts"
     yield ""
