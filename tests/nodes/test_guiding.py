@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from sdgraph_nodes.encode_text import EncodeText
 from sdgraph_nodes.guiding import require_weak_match
 from sdgraph_nodes.sampler import Sampler
 from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
@@ -27,6 +28,7 @@ from sdgraph.diffusion.guider_specs import (
 )
 from sdgraph.diffusion.stages import Stage, plan_legs
 from sdgraph.errors import ModelError, SamplingError
+from sdgraph.models.checkpoint import read_checkpoint
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.image import Image
@@ -212,3 +214,20 @@ def test_a_setting_for_attention_that_cannot_be_followed_is_a_warning() -> None:
     (problem,) = ctx.warnings
     assert (problem.code, problem.severity) == ("attention-fallback", "warning")
     assert "the package xformers is not installed; AttnProcessor2_0 is used" in problem.message
+
+
+@pytest.mark.parametrize("family", ["sd3", "flux", "sdxl"])
+@pytest.mark.parametrize("spec", [PagSpec(), SegSpec(), SlgSpec(start=0, stop=1)], ids=kind)
+def test_perturbed_attention_reaches_the_models_of_other_families(family: str, spec: GuiderSpec) -> None:
+    checkpoint = read_checkpoint(f"synthetic:{family}-tiny")
+    encode: Any = EncodeText(text_encoder=checkpoint.text_encoder, prompt="a star")
+    text = encode.run(context()).conditioning
+    (leg,), (plain,) = (plan_legs(staged(guider, 2, scale=1.0)) for guider in (spec, CfgSpec()))
+    start: Any = SampleStart(denoiser=checkpoint.denoiser, latents=empty(), seed=3, leg=leg)
+    state = start.run(context()).state
+    found: list[Tensor] = []
+    for each in (leg, plain):
+        node: Any = SampleStage(denoiser=checkpoint.denoiser, positive=text, state=state, leg=each)
+        found.append(latents(node.run(context()).state))
+    assert bool(found[0].isfinite().all())
+    assert float((found[0] - found[1]).abs().max()) > 1e-4
