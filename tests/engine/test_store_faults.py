@@ -264,17 +264,17 @@ def start_writer(tmp_path: Path) -> Iterator[Callable[[], int]]:
     answers.close()
 
 
-def test_processes_killed_at_random_moments_leave_a_store_that_is_right(
+def test_processes_killed_at_random_moments_a_hundred_times_leave_a_store_that_is_right(
     tmp_path: Path, start_writer: Callable[[], int]
 ) -> None:
     dice = random.Random(7)
     reader = open_store(tmp_path / "store")
     read = 0
-    for _ in range(10):
-        writers = [start_writer() for _ in range(2)]
+    for turn in range(100):
+        writers = [start_writer() for _ in range(2 if turn % 10 == 0 else 1)]
         while reader.info().entries == 0:  # until they have begun
             pass
-        for _ in range(dice.randrange(1, 60)):  # as good as any other way to let a random time pass
+        for _ in range(dice.randrange(1, 40)):  # as good as any other way to let a random time pass
             number = dice.randrange(ENTRIES)
             found = reader.load(key(number))
             assert found is None or is_right(number, found)

@@ -1,7 +1,8 @@
 """Content-addressed files: an object's name is the digest of its bytes, so equal content is stored once.
 
-Files are written beside their place and renamed into it, so a killed process leaves at most a stray temporary file. A
-file is checked against its name whenever it is read; no other guarantee about the disk is needed.
+Files are written beside their place and renamed into it, so a killed process leaves at most a stray temporary file.
+The file, then its name, are on the disk before anything refers to them, so that losing power loses at most the work in
+flight. A file is checked against its name whenever it is read; no other guarantee about the disk is needed.
 """
 
 from __future__ import annotations
@@ -69,8 +70,12 @@ class ObjectFiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f"{_WRITING}{uuid.uuid4().hex}"
         try:
-            temporary.write_bytes(content)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(temporary, path)
+            _sync_folder(path.parent)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
@@ -102,3 +107,14 @@ class ObjectFiles:
         """Every object's digest and path; temporary files come with an empty digest."""
         for path in self._folder.glob("??/*"):
             yield ("" if path.name.startswith(_WRITING) else path.stem), path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where folders can be opened for that."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
