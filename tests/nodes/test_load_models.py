@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sdgraph_nodes.control import LoadControlNet
 from sdgraph_nodes.load_checkpoint import LoadCheckpoint
+from sdgraph_nodes.load_text_encoder import LoadTextEncoder
+from sdgraph_nodes.load_vae import LoadVae
 from sdgraph_nodes.pack import PACK
 
 from sdgraph.core.build import build_graph
@@ -41,6 +43,28 @@ def test_the_same_model_has_the_same_fingerprint_and_a_controlnet_one_of_its_own
     assert digest != LoadControlNet(source=f"{SOURCE}/controlnet_canny").fingerprint()
 
 
+def test_an_autoencoder_and_text_encoders_load_by_themselves() -> None:
+    vae: Any = LoadVae(source=SOURCE).run(RecordingContext())
+    texts: Any = LoadTextEncoder(source=SOURCE).run(RecordingContext())
+    assert (vae.vae, texts.text_encoder) == (model().vae, model().text_encoder)
+    other: Any = LoadVae(source=f"{SOURCE}/vae_tiny", space="sd1").run(RecordingContext())
+    assert other.vae.space == model().vae.space
+    digests = {
+        LoadVae(source=SOURCE).fingerprint(),
+        LoadVae(source=f"{SOURCE}/vae_tiny", space="sd1").fingerprint(),
+        LoadTextEncoder(source=SOURCE).fingerprint(),
+        LoadCheckpoint(source=SOURCE).fingerprint(),
+    }
+    assert len(digests) == 4
+
+
+def test_what_the_denoiser_predicts_is_part_of_the_fingerprint() -> None:
+    plain, other = LoadCheckpoint(source=SOURCE), LoadCheckpoint(source=SOURCE, prediction="v_prediction")
+    assert plain.fingerprint() != other.fingerprint()
+    out: Any = other.run(RecordingContext())
+    assert out.denoiser.scheduler["prediction_type"] == "v_prediction"
+
+
 def test_loading_a_checkpoint_imports_no_torch() -> None:
     model()  # so that the synthetic model is there
     script = (
@@ -54,7 +78,7 @@ def test_loading_a_checkpoint_imports_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("node", [LoadCheckpoint, LoadControlNet])
+@pytest.mark.parametrize("node", [LoadCheckpoint, LoadControlNet, LoadVae, LoadTextEncoder])
 def test_a_missing_model_is_a_problem_of_the_plan(node: Any, tmp_path: Path) -> None:
     registry = Registry([PACK])
     wf = Workflow("missing")
