@@ -9,7 +9,7 @@ from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.facts import controls_with, placed, read_fact
 from sdgraph.models.image_encoder import encode_images, image_encoder_fingerprint, read_image_encoder, require_fit
-from sdgraph.models.ip_adapter import ip_adapter_fingerprint, read_ip_adapter
+from sdgraph.models.ip_adapter_file import ip_adapter_fingerprint, read_ip_adapter
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.control import Control, IPAdapterBranch
 from sdgraph.payloads.handles import Dtype, ImageEncoderHandle, IPAdapterHandle

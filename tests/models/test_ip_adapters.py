@@ -21,7 +21,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import read_checkpoint
 from sdgraph.models.image_encoder import encode_images, read_image_encoder
-from sdgraph.models.ip_adapter import read_ip_adapter
+from sdgraph.models.ip_adapter_file import read_ip_adapter
 from sdgraph.models.network import open_network
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.quiet import quiet
