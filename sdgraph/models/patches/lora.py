@@ -136,7 +136,8 @@ def fit_to(lora: Lora, component: Component, networks: Mapping[Component, Shapes
 
 def require_fit(lora: Lora, fit: Fit, component: Component, model: str) -> None:
     """Raises ModelError [lora-mismatch] when most of what the file has for a network does not fit it."""
-    misfits = [entry for entry in fit.unfitted if entry.component is not None]
+    # Files that name no network are for denoisers.
+    misfits = [entry for entry in fit.unfitted if entry.component is not None or component == "denoiser"]
     if len(misfits) <= len(fit.fitted):
         return
     raise ModelError(
