@@ -53,6 +53,9 @@ ALIGNED: dict[SigmaName, tuple[float, ...]] = {
 }
 """The sigmas of 10 steps that Sabour et al. 2024 found for Stable Diffusion 1.5 and XL, without the last one, 0."""
 
+_ROUNDED = 1e-3
+"""In places of a table: a bound so near to one of its sigmas, which are published with few digits, is that sigma."""
+
 
 def aligned(name: SigmaName, points: int, sigma_max: float, sigma_min: float, model_min: float) -> Floats:
     """[points] from `sigma_max` to `sigma_min` along the table of that name, log-linear between its sigmas.
@@ -62,6 +65,8 @@ def aligned(name: SigmaName, points: int, sigma_max: float, sigma_min: float, mo
     table = np.log(np.array([*ALIGNED[name], model_min]))
     places = np.arange(len(table), dtype=np.float64)
     ends = np.interp(np.log([sigma_min, sigma_max]), table[::-1], places[::-1])
+    whole = ends.round()
+    ends = np.where(np.abs(ends - whole) < _ROUNDED, whole, ends)
     return np.exp(np.interp(np.linspace(ends[1], ends[0], points), places, table))
 
 

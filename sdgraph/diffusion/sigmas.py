@@ -53,7 +53,7 @@ def build_sigmas(
         levels = SHAPES[name](steps, bottom, top)
     else:
         return build_range(schedule, name, steps, final=final)
-    return _checked(np.append(levels, 0.0 if final == "zero" else schedule.sigma_min))
+    return _ended(levels, schedule, final)
 
 
 def build_range(
@@ -111,8 +111,7 @@ def custom_timesteps(schedule: NoiseSchedule, timesteps: Sequence[float], final:
         raise _custom("descend", timesteps, "timesteps")
     if times[0] > top or times[-1] < bottom:
         raise _custom(f"lie within the model's, {bottom:g} to {top:g}", timesteps, "timesteps")
-    levels = schedule.sigma_of(times).double().numpy()
-    return _checked(np.append(levels, 0.0 if final == "zero" else schedule.sigma_min))
+    return _ended(schedule.sigma_of(times).double().numpy(), schedule, final)
 
 
 def truncate(sigmas: Sigmas, strength: float) -> Sigmas:
@@ -151,6 +150,15 @@ def _picked(name: SigmaName, steps: int, count: int) -> list[int]:
         return [count - 1 - step * count // steps for step in range(steps)]
     offset = 1 if steps < count else 0
     return [offset + (count // steps) * step for step in reversed(range(steps))]
+
+
+def _ended(levels: Floats, schedule: NoiseSchedule, final: Final) -> Sigmas:
+    """The levels and where they end: without noise, or at the smallest sigma unless that is reached already.
+
+    Where it is, diffusers takes a step of no length; here the last evaluation removes the rest of the noise.
+    """
+    smallest = schedule.sigma_min
+    return _checked(np.append(levels, smallest if final == "sigma_min" and levels[-1] > smallest else 0.0))
 
 
 def _checked(levels: Floats) -> Sigmas:

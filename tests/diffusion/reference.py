@@ -41,14 +41,15 @@ def sampled(
     network: Network[float],
     eta: float | None = None,
     shown: Callable[[Any], Tensor] | None = None,
+    shape: tuple[int, ...] = SHAPE,
 ) -> Tensor:
-    """What a scheduler draws with a network: [2, *SHAPE].
+    """What a scheduler draws with a network: [2, *shape].
 
     `shown` says which timesteps the network sees, from the scheduler; None: those that it lists.
     """
     scheduler.set_timesteps(steps)
     generators = [torch.Generator().manual_seed(seed) for seed in SEEDS]
-    x = randn_tensor((2, *SHAPE), generators) * getattr(scheduler, "init_noise_sigma", 1.0)
+    x = randn_tensor((2, *shape), generators) * getattr(scheduler, "init_noise_sigma", 1.0)
     takes = inspect.signature(scheduler.step).parameters
     options: dict[str, Any] = {"generator": generators} if "generator" in takes else {}
     options |= {"eta": eta} if eta is not None and "eta" in takes else {}
