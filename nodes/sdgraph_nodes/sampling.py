@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sdgraph.diffusion.tiles import TileGrid
 
 _HARSH_GUIDANCE, _CALM_STEPS = 12.0, 15
+_MOST_CFG_PP = 1.5
 MAX_SEED = 2**53 - 1
 """The largest whole number that every reader of JSON keeps exactly."""
 
@@ -188,12 +189,19 @@ def warn_without_steps(known: Known, steps: object, strength: object) -> None:
 
 
 def warn_of_harsh_guidance(known: Known, guidance: float, steps: int, guider: GuiderSpec) -> None:
-    """Warn before the run of plain guidance that is too strong for so few steps: colours burn out."""
+    """Warn before the run of guidance that is too strong: for so few steps, where colours burn out, or for CFG++."""
     if guider.kind == "cfg" and guidance > _HARSH_GUIDANCE and steps < _CALM_STEPS:
         known.warn(
             "guidance-harsh",
             f"A guidance of {guidance:g} in {steps} steps burns colours out.",
             f"Use {_CALM_STEPS} steps or more, a guidance of at most {_HARSH_GUIDANCE:g}, or another guider.",
+            "guidance",
+        )
+    if guider.kind == "cfg_pp" and guidance > _MOST_CFG_PP:
+        known.warn(
+            "guidance-beyond-cfg-pp",
+            f"The scale of CFG++ goes from 0 (unconditional) to 1 (conditional); found a guidance of {guidance:g}.",
+            "Use 0.2 to 1.",
             "guidance",
         )
 

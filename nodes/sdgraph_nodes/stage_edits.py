@@ -55,20 +55,25 @@ def with_guidance(stages: Sequence[Stage], peak: float) -> tuple[Stage, ...]:
     """The stages with the guidance of the first guided one reaching `peak`.
 
     What is added to 1, where guidance does nothing, is scaled by one factor everywhere. It depends on the first guided
-    stage alone, so editing a later stage leaves the earlier ones as they are.
-    Raises SamplingError `no-guided-stage` when every stage has a guidance of 1.
+    stage alone, so editing a later stage leaves the earlier ones as they are. Stages with CFG++, whose scale is of
+    another kind, stay as they are. Raises SamplingError `no-guided-stage` when no other stage has a guidance besides 1.
     """
-    found = next((highest for stage in stages if (highest := _highest(stage.guidance)) != 1), None)
+    scalable = [stage for stage in stages if stage.guider.kind != "cfg_pp"]
+    found = next((highest for stage in scalable if (highest := _highest(stage.guidance)) != 1), None)
     if found is None:
         raise SamplingError(
             "no-guided-stage",
-            "The guidance of every stage is 1, so there is nothing that could be scaled.",
+            "The guidance of every stage is 1, or that of CFG++, so there is nothing that could be scaled.",
             "Leave `guidance` empty and set it in the stages.",
             port="guidance",
         )
     factor = (peak - 1) / (found - 1)
-    schedules = [_scaled(stage.guidance, found, peak, factor) for stage in stages]
-    return tuple(stage.model_copy(update={"guidance": scaled}) for stage, scaled in zip(stages, schedules, strict=True))
+    return tuple(
+        stage
+        if stage.guider.kind == "cfg_pp"
+        else stage.model_copy(update={"guidance": _scaled(stage.guidance, found, peak, factor)})
+        for stage in stages
+    )
 
 
 def is_unguided(schedule: GuidanceSchedule) -> bool:

@@ -119,5 +119,15 @@ def test_guidance_that_burns_colours_out_is_warned_of(
     assert [(problem.code, problem.node, problem.port, problem.severity) for problem in found] == told
 
 
+@pytest.mark.parametrize(("guidance", "told"), [(0.6, []), (7.5, [("guidance-beyond-cfg-pp", "guidance", "warning")])])
+def test_a_guidance_that_is_not_one_of_cfg_pp_is_warned_of(
+    registry: Registry, guidance: float, told: list[tuple[str, ...]]
+) -> None:
+    sample = {**DRAW["sample"], "values": {"guidance": guidance, "guider": {"kind": "cfg_pp"}}}
+    sample["links"] = {**sample["links"], "negative": "prompt.conditioning"}
+    found = check(registry, {"sample": sample}).problems
+    assert [(problem.code, problem.port, problem.severity) for problem in found] == told
+
+
 def test_a_model_that_is_missing_is_the_plans_to_tell(registry: Registry) -> None:
     assert refused(registry, {"sd": node("sd.load_checkpoint", {"source": "/nowhere/at/all"})}) == []

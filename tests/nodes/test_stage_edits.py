@@ -13,6 +13,7 @@ from sdgraph.diffusion.guidance_schedule import (
     LinearGuidance,
     PiecewiseGuidance,
 )
+from sdgraph.diffusion.guider_specs import CfgPlusPlusSpec
 from sdgraph.diffusion.stages import Stage
 from sdgraph.errors import SamplingError
 
@@ -55,8 +56,8 @@ def test_the_stretched_steps_of_a_stage_depend_on_no_stage_after_it(
 
 
 def test_stages_with_ends_of_their_own_have_their_steps_multiplied() -> None:
-    for end in ({"until": 0.5}, {"sigma_end": 3.0}):
-        edited = with_steps([Stage(steps=8, **end), Stage(steps=1)], 10, 20)
+    for first in (Stage(steps=8, until=0.5), Stage(steps=8, sigma_end=3.0)):
+        edited = with_steps([first, Stage(steps=1)], 10, 20)
         assert [stage.steps for stage in edited] == [4, 1]
 
 
@@ -94,4 +95,13 @@ def test_the_factor_comes_from_the_first_guided_stage_alone() -> None:
 def test_there_must_be_something_to_scale() -> None:
     with pytest.raises(SamplingError) as caught:
         with_guidance([Stage(guidance=ConstantGuidance(scale=1))], 7.5)
+    assert caught.value.code == "no-guided-stage"
+
+
+def test_a_stage_with_cfg_pp_keeps_its_scale_which_is_of_another_kind() -> None:
+    own = Stage(guidance=ConstantGuidance(scale=0.6), guider=CfgPlusPlusSpec())
+    first, second = with_guidance([own, Stage(guidance=ConstantGuidance(scale=4))], 7.0)
+    assert (first, second.guidance) == (own, ConstantGuidance(scale=7.0))
+    with pytest.raises(SamplingError) as caught:
+        with_guidance([own], 7.0)
     assert caught.value.code == "no-guided-stage"
