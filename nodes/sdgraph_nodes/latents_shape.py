@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area"]
-Axis = Literal["left-right", "top-bottom"]
+Axis = Literal["horizontal", "vertical"]
 Turn = Literal["90", "180", "270"]
 
 
@@ -93,11 +93,11 @@ class FlipLatents(SameSpace, type="latents.flip", version=1):
 
     latents: In[Latents]
     """The latents."""
-    axis: In[Axis] = port("left-right")
-    """Which sides change places."""
+    axis: In[Axis] = port("horizontal")
+    """`horizontal` swaps left and right, `vertical` top and bottom."""
 
     def run(self, ctx: RunContext) -> LatentsOut:
-        axis = -1 if self.axis == "left-right" else -2
+        axis = -1 if self.axis == "horizontal" else -2
         return LatentsOut(latents=changed(self.latents, lambda part: part.flip(axis)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -31,7 +33,7 @@ def run(legs: tuple[Leg, ...]) -> SamplerState:
 
 @given(st.integers(3, 20), SPACINGS, st.data())
 @settings(max_examples=30, deadline=None)
-def test_stages_that_split_a_schedule_are_the_one_stage_bit_for_bit(total: int, spacing: str, data: st.DataObject):
+def test_stages_that_split_a_schedule_are_the_one_stage_bit_for_bit(total: int, spacing: Any, data: st.DataObject):
     first = data.draw(st.integers(1, total - 1))
     whole = plan_legs([Stage(steps=total, solver="dpmpp_2m", sigmas=spacing)])
     parts = [Stage(steps=n, solver="dpmpp_2m", sigmas=spacing) for n in (first, total - first)]
@@ -52,7 +54,7 @@ def test_no_leg_depends_on_the_steps_of_a_stage_after_it(counts: list[int], last
 
 @given(st.integers(2, 40), st.integers(1, 40), st.floats(0.05, 0.95), SPACINGS)
 @settings(max_examples=40, deadline=None)
-def test_a_share_fixes_where_a_stage_hands_over_whatever_its_steps(total: int, steps: int, share: float, spacing: str):
+def test_a_share_fixes_where_a_stage_hands_over_whatever_its_steps(total: int, steps: int, share: float, spacing: Any):
     place = round(share * total)
     if not 0 < place < total - 1:  # the last step of shaped schedules leads from the smallest sigma to 0
         return

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sdgraph_nodes.picture_reader import read_pixels
+from torch import nn
 
 from sdgraph.diffusion.tiles import TileGrid
 from sdgraph.models.checkpoint import read_checkpoint
@@ -78,9 +79,13 @@ def test_in_tiles_a_picture_of_a_batch_is_that_picture_alone_bit_for_bit(pool: M
 @pytest.mark.parametrize("batch", [1, 3])
 def test_only_one_tile_of_one_picture_goes_through_the_autoencoder_at_a_time(pool: ModelPool, batch: int) -> None:
     shapes: list[tuple[int, ...]] = []
+
+    def note(_: nn.Module, arguments: Any) -> None:
+        shapes.append(tuple(arguments[0].shape))
+
     with pool.lease(autoencoder()) as model:
-        decoder: Any = model.decoder
-        hook = decoder.register_forward_pre_hook(lambda _, arguments: shapes.append(tuple(arguments[0].shape)))
+        part: Any = model
+        hook = part.decoder.register_forward_pre_hook(note)
         latents = Latents(torch.zeros(batch, 4, 12, 20), autoencoder().space)
         decode_latents(model, autoencoder(), latents, 64)
         hook.remove()

@@ -58,6 +58,13 @@ def run(node: Node[Any]) -> dict[str, Any]:
     return {"latents": found["finish", "latents"], "state": state}
 
 
+def expanded(**more: Any) -> dict[str, Any]:
+    """The nodes of an advanced sampler."""
+    inner = Workflow()
+    AdvancedSampler(**ports(**more)).expand(inner)
+    return inner.nodes
+
+
 def part(**more: Any) -> dict[str, Any]:
     return run(AdvancedSampler(**ports(**{"guidance": 4.0, "steps": 6, "seed": 3, **more})))
 
@@ -83,9 +90,8 @@ def test_the_whole_schedule_is_what_the_staged_sampler_draws() -> None:
 
 def test_guidance_may_take_a_course_over_the_part() -> None:
     course = LinearGuidance(start=4, end=1)
-    inner = Workflow()
-    AdvancedSampler(**ports(latents=empty(), guidance_schedule=course)).expand(inner)
-    assert inner.nodes["stage"].leg.guidance == course
+    nodes = expanded(latents=empty(), guidance_schedule=course)
+    assert nodes["stage"].leg.guidance == course
 
 
 def test_ranges_of_noise_levels_make_a_chain_too() -> None:
@@ -106,9 +112,8 @@ def test_without_leftover_noise_the_last_step_removes_all_of_it() -> None:
 def test_without_added_noise_the_latents_are_the_signal() -> None:
     given = replace(encode(box()), mask=None)
     start: Any = {"denoiser": model().denoiser, "latents": given, "seed": 3}
-    inner = Workflow()
-    AdvancedSampler(**ports(latents=given, add_noise=False, first_step=4, steps=6)).expand(inner)
-    leg = inner.nodes["start"].leg
+    nodes = expanded(latents=given, add_noise=False, first_step=4, steps=6)
+    leg = nodes["start"].leg
     state: Any = SampleStart(**start, leg=leg, add_noise=False)
     assert torch.equal(state.run(context()).state.tensors["x"], given.samples)
     noisy: Any = SampleStart(**start, leg=leg)
@@ -190,9 +195,8 @@ def test_a_model_that_takes_over_starts_without_the_memory_of_the_other() -> Non
     first = part(latents=empty(), solver="dpmpp_2m", last_step=3)
     state = first["state"]
     assert state.model == model().denoiser.fingerprint
-    inner = Workflow()
-    AdvancedSampler(**ports(state=state, guidance=4.0, steps=6, first_step=3, solver="dpmpp_2m")).expand(inner)
-    stage = inner.nodes["stage"]
+    nodes = expanded(state=state, guidance=4.0, steps=6, first_step=3, solver="dpmpp_2m")
+    stage = nodes["stage"]
     continued = stage._start("cpu")
     fresh = stage.model_copy(update={"denoiser": other})._start("cpu")
     assert continued.history.outputs
@@ -222,6 +226,5 @@ def test_a_refiner_of_another_latent_space_is_refused() -> None:
 
 
 def test_what_expands_is_made_of_the_usual_parts() -> None:
-    inner = Workflow()
-    AdvancedSampler(**ports(latents=empty())).expand(inner)
-    assert [type(node) for node in inner.nodes.values()] == [SampleStart, SampleStage, SampleFinish]
+    nodes = expanded(latents=empty())
+    assert [type(node) for node in nodes.values()] == [SampleStart, SampleStage, SampleFinish]

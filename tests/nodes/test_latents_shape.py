@@ -83,7 +83,7 @@ def test_a_crop_is_the_part_of_the_picture_in_its_pixels() -> None:
     assert caught.value.code == "latents-size"
 
 
-@pytest.mark.parametrize("axis", ["left-right", "top-bottom"])
+@pytest.mark.parametrize("axis", ["horizontal", "vertical"])
 def test_mirroring_twice_changes_nothing(axis: Any) -> None:
     whole = latents()
     once = run(FlipLatents(latents=whole, axis=axis))

@@ -52,7 +52,7 @@ def test_a_mask_takes_the_size_of_a_picture() -> None:
 @pytest.mark.parametrize(
     ("sides", "port"), [({"left": 0.6, "right": 0.6}, "right"), ({"top": 0.9, "bottom": 0.1}, "bottom")]
 )
-def test_a_mask_without_an_inside_is_refused(sides: dict[str, float], port: str) -> None:
+def test_a_mask_without_an_inside_is_refused(sides: dict[str, Any], port: str) -> None:
     with pytest.raises(MediaError) as caught:
         run(DrawMask(**sides))
     assert (caught.value.code, caught.value.problem.port) == ("mask-sides", port)

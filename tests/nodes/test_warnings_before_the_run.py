@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sdgraph_nodes.sampler import Sampler
 from sdgraph_nodes.tile_upscale import TileUpscale
@@ -12,8 +14,8 @@ from tests.nodes.tiny_model import empty, model, prompt
 
 
 def codes(steps: int, strength: float) -> list[list[str]]:
-    common = {"denoiser": model().denoiser, "positive": prompt("a star"), "steps": steps, "strength": strength}
-    nodes = [Sampler(latents=empty(), **common), TileUpscale(image=noise(64, 64), vae=model().vae, **common)]
+    common: Any = {"denoiser": model().denoiser, "positive": prompt("a star"), "steps": steps, "strength": strength}
+    nodes: list[Any] = [Sampler(latents=empty(), **common), TileUpscale(image=noise(64, 64), vae=model().vae, **common)]
     found: list[list[str]] = []
     for node in nodes:
         known = Known()
