@@ -11,8 +11,16 @@ from sdgraph.engine.reason import ReasonCode
 from tests.repo.project import modules
 
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)+")
-NOT_CODES = {"sdgraph-leases", "sdgraph-mirror", "sdgraph-remote", "sdgraph-store", "flux-tiny", "sdxl-tiny"}
-"""Strings of the same form that mean something else: the names of threads and of synthetic models."""
+NOT_CODES = {
+    "sdgraph-leases",
+    "sdgraph-mirror",
+    "sdgraph-remote",
+    "sdgraph-store",
+    "flux-tiny",
+    "sdxl-tiny",
+    "nearest-exact",
+}
+"""Strings of the same form that mean something else: names of threads, synthetic models and interpolations."""
 
 
 def reason_codes() -> set[str]:
