@@ -19,7 +19,7 @@ NOT_CODES = {
     "flux-tiny",
     "sdxl-tiny",
     "nearest-exact",
-}
+, "no-referrer", "same-origin", "sdgraph-server"}
 """Strings of the same form that mean something else: names of threads, synthetic models and interpolations."""
 
 
