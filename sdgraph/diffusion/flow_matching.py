@@ -100,7 +100,7 @@ class FlowMatching(NoiseSchedule):
         """[steps] sigmas, shifted: `trailing` from 1 to 1 / steps as FLUX has it, `linspace` from 1 to the smallest
         sigma as Stable Diffusion 3 has it, and `leading` one step below `trailing`.
 
-        With solvers of a `whole_` grid, the model's own spacing is what diffusers calls flow sigmas.
+        With solvers whose timesteps are whole, the model's own spacing is what diffusers calls flow sigmas.
         """
         del to_zero
         even = np.linspace(1, 1 / self.timestep_count, steps + 1)

@@ -19,8 +19,12 @@ NOT_CODES = {
     "flux-tiny",
     "sdxl-tiny",
     "nearest-exact",
-, "no-referrer", "same-origin", "sdgraph-server"}
-"""Strings of the same form that mean something else: names of threads, synthetic models and interpolations."""
+    "no-referrer",
+    "same-origin",
+    "sdgraph-server",
+}
+"""Strings of the same form that mean something else: names of threads, synthetic models, interpolations, and values of HTTP
+headers."""
 
 
 def reason_codes() -> set[str]:

@@ -24,7 +24,7 @@ class Owner:
 
     @classmethod
     def parse(cls, text: object) -> Owner:
-        """The owner that `str` wrote; of what nobody wrote, one of another machine."""
+        """The owner whose text this is; of what nobody wrote, one of another machine."""
         said = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
         machine, _, rest = said.partition(":")
         pid, _, token = rest.partition(":")
