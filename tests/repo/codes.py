@@ -23,8 +23,7 @@ NOT_CODES = {
     "same-origin",
     "sdgraph-server",
 }
-"""Strings of the same form that mean something else: names of threads, synthetic models, interpolations, and values of HTTP
-headers."""
+"""Strings of the same form that mean something else: threads, synthetic models, interpolations, HTTP headers."""
 
 
 def reason_codes() -> set[str]:
