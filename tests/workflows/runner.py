@@ -82,7 +82,7 @@ def tiny(name: str) -> WorkflowDocument:
                 node.setdefault("values", {}).setdefault("source", TINY)
             elif node["type"] == "control.load":
                 node["values"] = {"source": f"{TINY}/controlnet_canny"}
-            elif node["type"] == "model.lora":
+            elif node["type"] == "model.lora_denoiser":
                 node["values"] = {"source": str(tiny_lora(TINY))}
             elif node["type"] == "text.embedding":
                 node["values"] = {"source": str(tiny_embedding(TINY))}

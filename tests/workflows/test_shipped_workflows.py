@@ -32,7 +32,7 @@ EXPOSED = {
     "regional_prompts": KNOBS | SIZE | {"right_prompt"},
     "prompt_editing": KNOBS | SIZE,
     "prompt_composition": KNOBS | SIZE,
-    "lora": KNOBS | SIZE | {"source", "strength", "text_strength"},
+    "lora": KNOBS | SIZE | {"source", "strength"},
     "textual_inversion": KNOBS | SIZE | {"source", "name"},
     "guiders": KNOBS | SIZE,
     "early_stop": KNOBS | SIZE | {"early_stop"},

@@ -8,7 +8,8 @@ import pytest
 from sdgraph.core.document import WorkflowDocument, load_document, to_data
 from sdgraph.engine.stores.base import Payloads
 from sdgraph.engine.stores.disk import DiskStore
-from tests.workflows.runner import NAMES, Session, ran, registry, tiny
+from tests.workflows.runner import NAMES, TINY, Session, ran, registry, tiny
+from tests.workflows.small_files import tiny_lora
 
 
 def edited(document: WorkflowDocument, node: str, port: str, value: Any) -> WorkflowDocument:
@@ -153,3 +154,14 @@ def test_a_second_sampler_of_a_chain_reruns_alone() -> None:
     session.run(document)
     report = session.run(document, {"second_prompt": "a ring"})
     assert ran(report) == {"second", "sample/stage", "sample/finish", "image", "save"}
+
+
+def test_a_renamed_lora_runs_nothing_and_another_strength_only_what_follows_it(tmp_path: Path) -> None:
+    session, document = Session(), tiny("lora")
+    session.run(document)
+    renamed = tmp_path / "renamed.safetensors"
+    renamed.write_bytes(tiny_lora(TINY).read_bytes())
+    assert ran(session.run(document, {"source": str(renamed)})) == set()
+    again = ran(session.run(document, {"source": str(renamed), "strength": 0.5}))
+    assert any(name.startswith("styled") for name in again)
+    assert not any(name.startswith(("plain", "start", "positive", "negative")) for name in again)

@@ -72,8 +72,8 @@ def _patch_lines(patches: dict[str, Any]) -> Iterator[str]:
     """What the LoRA and the learnt word do."""
     lora, word = patches["lora"], patches["word"]
     yield ""
-    yield f"`python benchmarks/patches.py --count {lora['cases']} --seed {patches['seed']}`, captions as above; judges look"
-    yield "at pixels only. `lora_neon` draws outlines on black; `embedding_bee` is a striped yellow circle."
+    yield f"`python benchmarks/patches.py --count {lora['cases']} --seed {patches['seed']}`, captions as above; the"
+    yield "judges look at pixels only. `lora_neon` draws outlines on black; `embedding_bee` is a striped yellow circle."
     yield ""
     yield "| LoRA strength | Style | Objects and their relation right |"
     yield "|---|---|---|"
