@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 WORKFLOWS = ROOT / "workflows"
 FOLDER = ROOT / "docs" / "pictures"
 PANEL_PX, GAP_PX, TEXT_PX, LINE_PX = 256, 16, 17, 22
+MAX_COLUMNS = 4
+"""Panels in a row; with more a page would show them too small to read."""
 PAPER, INK, FRAME = "#ffffff", "#3c4250", "#d5d8de"
 
 BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
@@ -149,8 +151,8 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     studio = Studio()
     for name, panels in strips(studio):
-        sheet(panels, columns=len(panels)).save(FOLDER / f"{name}.png", optimize=True)
-    sheet(prompts(studio), columns=4).save(FOLDER / "prompts.png", optimize=True)
+        sheet(panels, columns=min(len(panels), MAX_COLUMNS)).save(FOLDER / f"{name}.png", optimize=True)
+    sheet(prompts(studio), columns=MAX_COLUMNS).save(FOLDER / "prompts.png", optimize=True)
 
 
 if __name__ == "__main__":
