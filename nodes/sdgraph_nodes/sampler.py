@@ -13,7 +13,13 @@ from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, needs_negative
 from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs, plan_start
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
-from sdgraph.models.facts import placed, require_controls, require_space, require_understood
+from sdgraph.models.facts import (
+    placed,
+    require_controls,
+    require_sampling_fit,
+    require_space,
+    require_understood,
+)
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
@@ -149,6 +155,7 @@ class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
     """When a picture counts as finished before the last step; empty: never."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
+        require_sampling_fit(known.get("denoiser"), self.solver, self.sigmas)
         warn_without_steps(known, self.steps, self.strength)
         warn_of_harsh_guidance(known, self.guidance, self.steps, self.guider)
         return super().infer(known)
@@ -197,6 +204,9 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
             with placed("refiner"):
                 require_same_space(base.space, refiner.space, f"The refiner `{refiner.source}`")
             require_understood(refiner, known, "refiner_positive", "refiner_negative")
+        for stage in self.stages:
+            model = refiner if stage.model == "refiner" else base
+            require_sampling_fit(model, stage.solver, stage.sigmas, ("stages", "stages"))
         return super().infer(known)
 
     def models(self) -> dict[str, Drawing]:

@@ -14,7 +14,7 @@ from sdgraph.diffusion.leg_parts import range_between, steps_between
 from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
-from sdgraph.models.facts import require_controls, require_space, require_understood
+from sdgraph.models.facts import require_controls, require_sampling_fit, require_space, require_understood
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
@@ -97,6 +97,7 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
             require_space(denoiser.space, known, port_name, f"The denoiser `{denoiser.source}`")
         require_understood(denoiser, known, "positive", "negative")
         require_controls(denoiser, known, "control")
+        require_sampling_fit(denoiser, self.solver, self.sigmas)
         return {"latents": denoiser.space, "state": denoiser.space}
 
     def expand(self, inner: Workflow) -> PartOut:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from sdgraph.diffusion.fits import require_shift_fit, require_sigmas_fit, require_solver_fit
 from sdgraph.diffusion.flow_matching import FlowMatching
 from sdgraph.diffusion.schedule import NoiseSchedule
 from sdgraph.diffusion.sigmas import Final, Sigmas, build_range, build_sigmas, custom_sigmas, custom_timesteps
-from sdgraph.diffusion.solvers.table import SOLVERS, require_fit
+from sdgraph.diffusion.solvers.table import SOLVERS
 from sdgraph.diffusion.stages import Leg, Position
-from sdgraph.errors import SamplingError
 
 
 def leg_sigmas(leg: Leg, schedule: NoiseSchedule) -> Sigmas:
@@ -18,7 +18,10 @@ def leg_sigmas(leg: Leg, schedule: NoiseSchedule) -> Sigmas:
     Raises SamplingError `solver-family` when the leg's solver can't follow such a schedule, `shift-family` when it has
     no shift, `custom-sigmas`, and those of `build_sigmas` and `build_range`.
     """
-    require_fit(leg.solver, schedule)
+    flow = schedule.path == "flow"
+    require_solver_fit(leg.solver, flow)
+    require_sigmas_fit(leg.sigmas, flow)
+    require_shift_fit(leg.shift, flow)
     sigmas = _whole(leg, _shifted(leg, schedule))[leg.first_step : leg.first_step + leg.steps + 1]
     return torch.cat([sigmas[:-1], sigmas.new_zeros(1)]) if leg.clears else sigmas
 
@@ -58,16 +61,7 @@ def final_sigma(leg: Leg, schedule: NoiseSchedule) -> Final:
 
 
 def _shifted(leg: Leg, schedule: NoiseSchedule) -> NoiseSchedule:
-    if leg.shift is None:
-        return schedule
-    if not isinstance(schedule, FlowMatching):
-        raise SamplingError(
-            "shift-family",
-            f"A shift of {leg.shift:g} is asked for, which only flow matching models (Stable Diffusion 3, FLUX) have.",
-            hint="Leave the shift empty.",
-            port="stages",
-        )
-    return schedule.with_shift(leg.shift)
+    return schedule.with_shift(leg.shift) if leg.shift is not None and isinstance(schedule, FlowMatching) else schedule
 
 
 def _sigma_at(leg: Leg, position: Position, schedule: NoiseSchedule) -> float:

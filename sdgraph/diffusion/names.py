@@ -57,5 +57,8 @@ VARIANCE_PRESERVING_ONLY: frozenset[SolverName] = frozenset(
 )
 """Solvers with no formula for flow matching models (Stable Diffusion 3, FLUX)."""
 
+ALIGNED_STEPS: frozenset[SigmaName] = frozenset(("ays_sd1", "ays_sdxl"))
+"""Tables of sigmas that were found for one model."""
+
 ETA_DEFAULTS: dict[SolverName, float] = {"ddim": 0.0, "tcd": 0.3}
 """The solvers that take `eta`, and what they take by default."""

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from sdgraph.diffusion.fits import is_flow
 from sdgraph.diffusion.flow_matching import DynamicShift, FlowMatching
 from sdgraph.diffusion.schedule import BetaKind, NoiseSchedule, Spacing
 from sdgraph.errors import SamplingError
@@ -87,8 +88,7 @@ def read_schedule(config: Mapping[str, object]) -> NoiseSchedule:
 
     Raises SamplingError `scheduler-config` when a field has a value that is not known.
     """
-    flow = str(config.get("_class_name", "")).startswith("FlowMatch") or config.get("use_flow_sigmas") is True
-    kind: type[_Config] = _FlowConfig if flow else _VariancePreservingConfig
+    kind: type[_Config] = _FlowConfig if is_flow(config) else _VariancePreservingConfig
     try:
         return kind.model_validate(dict(config)).schedule()
     except ValidationError as error:

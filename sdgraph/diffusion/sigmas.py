@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sdgraph.diffusion.fits import require_sigmas_fit
 from sdgraph.diffusion.names import SigmaName
 from sdgraph.diffusion.schedule import NoiseSchedule, Spacing, TimestepGrid
 from sdgraph.diffusion.sigma_shapes import ALIGNED, SHAPES, Floats, aligned
@@ -130,13 +131,7 @@ def _spaced(schedule: NoiseSchedule, name: SigmaName, points: int, top: float, b
     if name in SHAPES:
         return SHAPES[name](points, bottom, top)
     if name in ALIGNED:
-        if schedule.path != "exploding":
-            raise SamplingError(
-                "sigmas-family",
-                f"The sigmas `{name}` were found for Stable Diffusion 1.5 or XL, and this is a flow matching model.",
-                hint="Use another sigma schedule, for example `checkpoint`.",
-                port="sigmas",
-            )
+        require_sigmas_fit(name, schedule.path == "flow")
         return aligned(name, points, top, bottom, schedule.sigma_min)
     return schedule.evenly_between(top, bottom, points)
 

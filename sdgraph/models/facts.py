@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sdgraph.diffusion.fits import is_flow, require_sigmas_fit, require_solver_fit
+from sdgraph.diffusion.names import SigmaName, SolverName
 from sdgraph.errors import ModelError, SdgraphError
 from sdgraph.models import controlnet, ip_adapter, t2i_adapter
 from sdgraph.models.conditions import require_pooled, require_width
@@ -48,6 +50,18 @@ def read_fact(read: Callable[[], T]) -> T | None:
         return read()
     except ModelError:
         return None
+
+
+def require_sampling_fit(
+    denoiser: object, solver: SolverName, sigmas: SigmaName, ports: tuple[str, str] = ("solver", "sigmas")
+) -> None:
+    """Raises SamplingError [solver-family], [sigmas-family] at the port, where the model is known."""
+    if isinstance(denoiser, DenoiserHandle):
+        flow = is_flow(denoiser.scheduler)
+        with placed(ports[0]):
+            require_solver_fit(solver, flow)
+        with placed(ports[1]):
+            require_sigmas_fit(sigmas, flow)
 
 
 def require_understood(denoiser: DenoiserHandle, known: Mapping[str, Any], *ports: str) -> None:

@@ -97,18 +97,37 @@ def exact_values(noise: Tensor) -> Tensor:
 
 
 # Wasserstein-1 distance to the exact distribution and network evaluations, measured on these 10,000 values: 20 steps of
-# DPM++ 2M are as good as 100 of DDIM, but only with Karras sigmas.
+# DPM++ 2M are as good as 100 of DDIM, but only with Karras sigmas; UniPC and iPNDM are four times nearer still.
 DISTANCES: dict[tuple[SolverName, int, SigmaName], tuple[float, int]] = {
     ("ddim", 20, "leading"): (0.0331, 20),
     ("ddim", 50, "leading"): (0.0171, 50),
     ("ddim", 100, "leading"): (0.0103, 100),
     ("pndm", 20, "leading"): (0.0111, 21),
+    ("pndm_rk", 20, "leading"): (0.0111, 29),
     ("euler", 20, "linspace"): (0.0402, 20),
     ("heun", 20, "linspace"): (0.0091, 39),
+    ("heun", 20, "karras"): (0.0059, 39),
+    ("dpm2", 20, "karras"): (0.0034, 39),
+    ("lms", 20, "karras"): (0.0052, 20),
+    ("ipndm", 20, "karras"): (0.0020, 20),
+    ("deis", 20, "karras"): (0.0048, 20),
     ("dpmpp_2m", 20, "linspace"): (0.0537, 20),
     ("dpmpp_2m", 20, "karras"): (0.0080, 20),
+    ("dpmpp_2m", 20, "ays_sd1"): (0.0084, 20),
+    ("dpmpp_2m", 20, "kl_optimal"): (0.0118, 20),
+    ("dpmpp_3m", 20, "karras"): (0.0044, 20),
+    ("dpmpp_2s", 20, "karras"): (0.0129, 20),
+    ("dpmpp_3s", 20, "karras"): (0.0069, 20),
     ("unipc", 20, "karras"): (0.0026, 20),
+    ("unipc_3", 20, "karras"): (0.0030, 20),
     ("euler_ancestral", 100, "linspace"): (0.0477, 100),
+    ("ddpm", 100, "leading"): (0.0461, 100),
+    ("dpm2_ancestral", 50, "karras"): (0.0232, 99),
+    ("dpmpp_2s_ancestral", 50, "karras"): (0.0249, 99),
+    ("dpmpp_sde", 50, "karras"): (0.0388, 99),
+    ("dpmpp_2m_sde", 100, "karras"): (0.0389, 100),
+    ("dpmpp_3m_sde", 100, "karras"): (0.0385, 100),
+    ("sa_solver", 50, "leading"): (0.0182, 50),
 }
 
 

@@ -150,7 +150,9 @@ def test_ancestral_euler_draws_what_ltx_draws():
         LTXEulerAncestralRFScheduler.set_timesteps(theirs, sigmas=sigmas)
 
     theirs.set_timesteps = set_timesteps
-    reference = sampled(theirs, 12, FlowMixtureNetwork(), shown=lambda s: s.sigmas[: len(s.timesteps)] * 1000, shape=SHAPE)
+    reference = sampled(
+        theirs, 12, FlowMixtureNetwork(), shown=lambda s: s.sigmas[: len(s.timesteps)] * 1000, shape=SHAPE
+    )
     torch.testing.assert_close(drawn("euler_ancestral", schedule, 12), reference, rtol=0, atol=1e-4)
 
 

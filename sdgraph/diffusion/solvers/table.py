@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sdgraph.diffusion.names import VARIANCE_PRESERVING_ONLY, SolverName
-from sdgraph.diffusion.schedule import NoiseSchedule
+from sdgraph.diffusion.names import SolverName
 from sdgraph.diffusion.solvers.contract import Solver
 from sdgraph.diffusion.solvers.ddim import Ddim
 from sdgraph.diffusion.solvers.ddpm import Ddpm
@@ -28,7 +27,6 @@ from sdgraph.diffusion.solvers.pndm_rk import PndmRk
 from sdgraph.diffusion.solvers.sa_solver import SaSolver
 from sdgraph.diffusion.solvers.tcd import Tcd
 from sdgraph.diffusion.solvers.unipc import UniPc
-from sdgraph.errors import SamplingError
 
 SOLVERS: dict[SolverName, Solver] = {
     "ddim": Ddim(),
@@ -67,19 +65,6 @@ def make_solver(name: SolverName, eta: float | None = None) -> Solver:
     """The solver called `name`; `eta` 0..1 is the noise that `ddim` and `tcd` add, None what they usually do."""
     solver = SOLVERS[name]
     return replace(solver, eta=eta) if isinstance(solver, Ddim | Tcd) and eta is not None else solver
-
-
-def require_fit(name: SolverName, schedule: NoiseSchedule) -> None:
-    """Raise SamplingError `solver-family` when the solver called `name` has no formula for such a schedule."""
-    if schedule.path == "flow" and name in VARIANCE_PRESERVING_ONLY:
-        fitting = sorted(set(SOLVERS) - VARIANCE_PRESERVING_ONLY)
-        raise SamplingError(
-            "solver-family",
-            f"The solver `{name}` is for variance preserving models (Stable Diffusion 1, 2, XL), and this is a flow "
-            "matching model (Stable Diffusion 3, FLUX).",
-            hint=f"Use one of {', '.join(fitting)}.",
-            port="solver",
-        )
 
 
 def rounds_timesteps(name: SolverName) -> bool:
