@@ -12,7 +12,7 @@ from sdgraph.core.workflow import Workflow
 from sdgraph.engine.stores.base import Result
 from sdgraph.engine.stores.disk import FORMAT_FOLDER, DiskStore
 from tests.engine.disk import key, tape
-from tests.engine.toys import Bench, Whisper
+from tests.engine.toys import Bench, Tape, Whisper
 
 
 def test_a_result_comes_back_exactly(store: DiskStore) -> None:
@@ -76,3 +76,20 @@ def test_a_result_without_a_codec_stays_in_memory_without_a_problem(tmp_path: Pa
         assert bench.run(workflow).problems == ()
     assert bench.log.runs["whisper"] == 2
     bench.store.close()
+
+
+@pytest.mark.parametrize("nbytes", [2**23 - 200, 2**23, 2**23 + 2**22 + 12])
+def test_large_objects_come_back_exactly_and_damage_in_them_is_seen(store: DiskStore, nbytes: int) -> None:
+    samples = np.random.default_rng(nbytes).random(nbytes // 4, np.float32)
+    store.save(key(1), Result({"tape": Tape(samples)}, 1.0), keep=True)
+    loaded = store.load(key(1))
+    assert loaded is not None
+    np.testing.assert_array_equal(loaded.outputs["tape"].samples, samples)
+    (path,) = (store.folder / FORMAT_FOLDER / "objects").glob("??/*.safetensors")
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    assert store.load(key(1)) is None
+    assert [problem.code for problem in store.take_problems()] == ["cache-entry-damaged"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +20,7 @@ from sdgraph.core.porttype import Blob
 from sdgraph.engine.stores.tensorfile import pack_blobs, unpack_blobs
 
 _WRITING = ".writing-"
+_LARGE_BYTES, _CHUNK_BYTES = 2**23, 2**22
 
 
 class DamagedObject(ValueError):
@@ -49,15 +51,17 @@ class ObjectFiles:
 
     def write(self, blobs: Mapping[str, Blob]) -> Written:
         """Store tensors. Raises OSError."""
-        content = pack_blobs(blobs)
-        digest = sha256(content).hexdigest()
+        content, hasher = pack_blobs(blobs), sha256()
+        for part in content:
+            hasher.update(part)
+        digest, nbytes = hasher.hexdigest(), sum(len(part) for part in content)
         path = self.path(digest)
         if self._is_intact(digest):
             os.utime(path)  # whoever cleans up sees that it is wanted again
-            return Written(digest, len(content), False)
+            return Written(digest, nbytes, False)
         is_new = not path.exists()
         self._write(path, content)
-        return Written(digest, len(content), is_new)
+        return Written(digest, nbytes, is_new)
 
     def _is_intact(self, digest: str) -> bool:
         # A file that is there may be damaged: trusting it would lose the result just computed.
@@ -66,12 +70,12 @@ class ObjectFiles:
         except OSError:
             return False
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: list[bytes | memoryview]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f"{_WRITING}{uuid.uuid4().hex}"
         try:
             with temporary.open("wb") as file:
-                file.write(content)
+                file.writelines(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -83,8 +87,8 @@ class ObjectFiles:
 
     def read(self, digest: str) -> dict[str, Blob]:
         """The tensors of an object. Raises OSError when it can't be read, DamagedObject when it is not what it was."""
-        content = self.path(digest).read_bytes()
-        if sha256(content).hexdigest() != digest:
+        content, found = _read_and_hash(self.path(digest))
+        if found != digest:
             raise DamagedObject(digest)
         return unpack_blobs(content)
 
@@ -107,6 +111,22 @@ class ObjectFiles:
         """Every object's digest and path; temporary files come with an empty digest."""
         for path in self._folder.glob("??/*"):
             yield ("" if path.name.startswith(_WRITING) else path.stem), path
+
+
+def _read_and_hash(path: Path) -> tuple[bytes | memoryview, str]:
+    """The content of a file and its digest. A large one is hashed while it is read: each takes about as long."""
+    with path.open("rb", buffering=0) as file:
+        nbytes = os.fstat(file.fileno()).st_size
+        if nbytes < _LARGE_BYTES:
+            content = file.readall()
+            return content, sha256(content).hexdigest()
+        view, digest = memoryview(bytearray(nbytes)), sha256()
+        done = 0
+        with ThreadPoolExecutor(1, thread_name_prefix="sdgraph-digest") as hasher:
+            while count := file.readinto(view[done : done + _CHUNK_BYTES]):
+                hasher.submit(digest.update, view[done : done + count])
+                done += count
+    return view[:done].toreadonly(), digest.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

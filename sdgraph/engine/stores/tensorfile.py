@@ -15,8 +15,11 @@ from sdgraph.core.porttype import Blob
 _LENGTH = struct.Struct("<Q")
 
 
-def pack_blobs(blobs: Mapping[str, Blob]) -> bytes:
-    """A safetensors file. Its header is padded so that the tensors start at a multiple of 64 bytes."""
+def pack_blobs(blobs: Mapping[str, Blob]) -> list[bytes | memoryview]:
+    """The parts of a safetensors file, end to end; the tensors are not copied.
+
+    Its header is padded so that the tensors start at a multiple of 64 bytes.
+    """
     header: dict[str, object] = {}
     position = 0
     for name, blob in blobs.items():
@@ -25,14 +28,14 @@ def pack_blobs(blobs: Mapping[str, Blob]) -> bytes:
         position = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + _LENGTH.size) % 64)
-    return b"".join([_LENGTH.pack(len(text)), text, *(blob.data for blob in blobs.values())])
+    return [_LENGTH.pack(len(text)), text, *(blob.data for blob in blobs.values())]
 
 
-def unpack_blobs(content: bytes) -> dict[str, Blob]:
+def unpack_blobs(content: bytes | memoryview) -> dict[str, Blob]:
     """The tensors of a file whose digest was checked; their data are views into `content`. Raises ValueError."""
     (length,) = _LENGTH.unpack_from(content)
     body = memoryview(content)[_LENGTH.size + length :]
-    header = json.loads(content[_LENGTH.size : _LENGTH.size + length])
+    header = json.loads(bytes(content[_LENGTH.size : _LENGTH.size + length]))
     return {
         name: Blob(part["dtype"], tuple(part["shape"]), body[slice(*part["data_offsets"])])
         for name, part in header.items()
