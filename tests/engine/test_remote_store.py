@@ -210,6 +210,30 @@ def test_a_remote_that_hangs_is_asked_once_and_then_left_alone(tmp_path: Path) -
     remote.hangs.set()
 
 
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_plan_of_very_many_nodes_asks_for_all_keys_at_once(
+    kind: str, places: Callable[[str], Open], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_remote = places(kind)
+    one = mirrored(tmp_path / "one", open_remote())
+    one.save(key(500), tape(), keep=True)
+    one.close()
+    remote, asked = open_remote(), list[bytes]()
+    has = remote.has
+
+    def note(key: bytes) -> bool:
+        asked.append(key)
+        return has(key)
+
+    monkeypatch.setattr(remote, "has", note)
+    monkeypatch.setattr("sdgraph.engine.stores.mirrored._LIST_AFTER", 5)
+    other = mirrored(tmp_path / "other", remote)
+    assert [number for number in range(1_000) if other.find(key(number)) == "remote"] == [500]
+    assert len(asked) == 5
+    assert same(other.load(key(500)), tape())
+    other.close()
+
+
 def test_a_run_with_a_remote_that_is_away_is_done_with_a_warning(tmp_path: Path) -> None:
     remote = shaky()
     remote.away = True

@@ -23,6 +23,8 @@ _log = logging.getLogger("sdgraph.store")
 CLOSE_WAIT_S = 5.0
 """How long the end of a program waits for writes; what is left is written next time."""
 _RETRY_S = 10.0
+_LIST_AFTER = 64
+"""A plan of many nodes must not ask for each of them: after so many that were not there, all keys are listed once."""
 
 
 class MirroredStore:
@@ -37,6 +39,7 @@ class MirroredStore:
         self._close_wait_s = close_wait_s
         self._outbox = Pins(Path(disk.folder) / FORMAT_FOLDER / "outbox")
         self._absent: set[CacheKey] = set()
+        self._listed: frozenset[CacheKey] | None = None
         self._bad_objects: set[str] = set()
         self._problems: list[Problem] = []
         self._told: set[str] = set()
@@ -53,13 +56,19 @@ class MirroredStore:
         if tier is not None or key in self._absent:
             return tier
         try:
-            if self.remote.has(key):
+            if self._is_there(key):
                 return "remote"
         except RemoteAway as error:
             self._away(error)
         else:
             self._absent.add(key)  # not asked for twice in one session
         return None
+
+    def _is_there(self, key: CacheKey) -> bool:
+        """Ask for the key alone, or for all keys at once when there are many to ask for. Raises RemoteAway."""
+        if self._listed is None and len(self._absent) >= _LIST_AFTER:
+            self._listed = self.remote.all_keys()
+        return self.remote.has(key) if self._listed is None else key in self._listed
 
     def load(self, key: CacheKey) -> Result | None:
         found = self.disk.load(key)
