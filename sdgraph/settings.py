@@ -43,7 +43,8 @@ class Settings(BaseSettings):
         "`gs://bucket/folder`, `file:///mnt/share`, or any other that fsspec knows.",
     )
     disk_budget_bytes: ByteSize = Field(
-        ByteSize(20 * 10**9), description="What the result store may grow to; the results worth least are then removed. Pinned ones "
+        ByteSize(20 * 10**9),
+        description="What the result store may grow to; the results worth least are then removed. Pinned ones "
         "stay. Also what `sdgraph cache gc` leaves without `--budget`.",
     )
     models_budget_bytes: ByteSize | None = Field(

@@ -33,7 +33,9 @@ def open_guider(
     with ExitStack() as leases:
         second = None
         if weak is not None and isinstance(spec, AutoGuidanceSpec):
-            second = leases.enter_context(open_model(ctx.service(ModelPool), weak, None, ctx.device, None, model.sampling))
+            second = leases.enter_context(
+                open_model(ctx.service(ModelPool), weak, None, ctx.device, None, model.sampling)
+            )
         yield build_guider(spec, model, positive, negative, second)
 
 

@@ -63,7 +63,7 @@ async def read_json(request: web.Request) -> Any:
 
 def answer(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer; parts that are None are left out."""
-    text = model.model_dump_json(exclude_none=True)
+    text = model.model_dump_json(exclude_none=True, by_alias=True)
     return web.Response(text=text, status=status, content_type="application/json", headers=headers)
 
 

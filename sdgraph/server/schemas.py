@@ -50,6 +50,14 @@ class CheckAnswer(BaseModel):
     problems: list[ProblemOut]
 
 
+class ChangeOut(BaseModel):
+    """A value of a node that is not what it was in the previous run."""
+
+    port: str
+    before: str = Field(alias="from")
+    after: str = Field(alias="to")
+
+
 class PlanRow(BaseModel):
     """What is to be done about one node."""
 
@@ -57,6 +65,10 @@ class PlanRow(BaseModel):
     code: str
     """The class of the reason."""
     reason: str
+    changes: list[ChangeOut] | None = None
+    """What changed at the node itself since the previous run."""
+    began_at: str | None = None
+    """The node upstream where the change began."""
     store: str | None
     """The tier that has the result."""
     key: str

@@ -163,5 +163,3 @@ def test_a_guided_stage_needs_a_negative_conditioning_and_an_unguided_one_drops_
         expand(Sampler(**common_ports(guidance=2)))
     assert caught.value.code == "negative-missing"
     assert expand(Sampler(**common_ports(guidance=1, negative=prompt("blue"))))["stage1"].negative is None
-
-
