@@ -6,6 +6,7 @@ only the branch taken.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sdgraph.core.check import input_value
@@ -19,14 +20,21 @@ class _PlanningContext:
 
     device = "cpu"
 
+    def __init__(self, node: str, problems: list[Problem]) -> None:
+        self._node = node
+        self._problems = problems
+
     def service(self, kind: type[Any]) -> Any:
         raise SdgraphError("service-missing", f"A folded node asked for {kind.__name__}, which it must not use.")
 
     def check_cancelled(self) -> None:
         """Nothing to cancel while planning."""
 
-    def progress(self, done: int, total: int, *, preview: Any = None) -> None:
+    def progress(self, done: int, total: int, *, preview: Any = None, note: str | None = None) -> None:
         """Nothing to show while planning."""
+
+    def warn(self, problem: Problem) -> None:
+        self._problems.append(replace(problem, node=problem.node or self._node, severity="warning"))
 
 
 def fold_constants(graph: Graph, problems: list[Problem]) -> None:
@@ -75,7 +83,7 @@ def _prune(node: GraphNode, problems: list[Problem]) -> None:
 
 def _compute(node: GraphNode, problems: list[Problem]) -> dict[PortRef, Any] | None:
     try:
-        outputs = node.spec.construct(node.values).run(_PlanningContext())
+        outputs = node.spec.construct(node.values).run(_PlanningContext(node.id, problems))
     except RunCancelled:
         raise
     except Exception as error:  # a division by zero, say: the values are the user's

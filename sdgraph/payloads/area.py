@@ -53,7 +53,8 @@ class Area:
     def box(self, height: int, width: int, downscale: int) -> Box:
         """The area in latents [.., height, width] of 1/`downscale`, cut to them.
 
-        Its sides are rounded to multiples of `GRID`, of which it has one at least. Raises SamplingError [conditioning-area] for an area that lies outside.
+        Its sides are rounded to multiples of `GRID`, of which it has one at least. Raises SamplingError
+        [conditioning-area] for an area that lies outside.
         """
         across, down = (width, height) if self.unit == "fraction" else (1 / downscale, 1 / downscale)
         left, top = _rounded(self.left * across), _rounded(self.top * down)

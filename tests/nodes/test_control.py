@@ -6,7 +6,7 @@ import pytest
 from sdgraph_nodes.control import ApplyControl
 
 from sdgraph.errors import SamplingError
-from sdgraph.payloads.control import Control
+from sdgraph.payloads.control import Control, ControlBranch
 from tests.nodes.pictures import noise
 from tests.nodes.tiny_model import controlnet
 from tests.toys import RecordingContext
@@ -20,7 +20,7 @@ def apply(**values: Any) -> Control:
 def test_controls_are_chained_in_order() -> None:
     first, second = noise(8, 8), noise(8, 8, seed=1)
     chained = apply(image=second, strength=0.5, start=0.1, end=0.6, control=apply(image=first))
-    assert [branch.image for branch in chained.branches] == [first, second]
+    assert [branch.image for branch in chained.branches if isinstance(branch, ControlBranch)] == [first, second]
     assert (chained.branches[1].strength, chained.branches[1].start, chained.branches[1].end) == (0.5, 0.1, 0.6)
 
 
