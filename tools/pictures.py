@@ -39,6 +39,14 @@ BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
         ("autoguidance", "auto.image"),
         ("CFG++, scale 0.6", "cfg_pp.image"),
     ],
+    "solvers": [
+        ("Euler", "euler.image"),
+        ("Heun", "heun.image"),
+        ("DDIM", "ddim.image"),
+        ("DPM++ 2M", "dpmpp_2m.image"),
+        ("UniPC", "unipc.image"),
+        ("DPM++ SDE", "dpmpp_sde.image"),
+    ],
     "early_stop": [("all 24 steps", "full_image.image")],
     "multistage": [("composed", "compose.image"), ("drawn again along its edges", "image.image")],
 }

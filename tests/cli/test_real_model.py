@@ -90,4 +90,4 @@ def test_the_picture_names_the_model_that_made_it(ran: Path) -> None:
     (source,) = json.loads(texts["sdgraph.models"])
     assert source == "synthetic:sd15-tiny"
     assert json.loads(texts["sdgraph.models"])[source]
-    assert json.loads(texts["sdgraph.seeds"]) == {"sample.seed": 0}
+    assert json.loads(texts["sdgraph.seeds"]) == {"sample.seed": 0, "sample.variation_seed": 0}

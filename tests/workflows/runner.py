@@ -42,6 +42,7 @@ NAMES = (
     "lora",
     "textual_inversion",
     "guiders",
+    "solvers",
     "early_stop",
     "inpaint",
     "differential",

@@ -35,6 +35,7 @@ EXPOSED = {
     "lora": KNOBS | SIZE | {"source", "strength"},
     "textual_inversion": KNOBS | SIZE | {"source", "name"},
     "guiders": KNOBS | SIZE,
+    "solvers": KNOBS | SIZE,
     "early_stop": KNOBS | SIZE | {"early_stop"},
     "inpaint": KNOBS | SIZE | {"image", "strength", "left", "top", "right", "bottom"},
     "differential": KNOBS | SIZE | {"image", "direction"},
