@@ -30,13 +30,13 @@ SD1, SHAPES = "synthetic:sd15-tiny", "builtin:shapes"
 BATCH = 8
 
 _TASKS: dict[str, tuple[Task, ...]] = {
-    SD1: ("text to image", "image to image", "inpaint", "ControlNet"),
+    SD1: ("text to image", "image to image", "inpaint", "ControlNet", "LoRA"),
     SHAPES: ("text to image", "image to image", "inpaint", "ControlNet", "LoRA"),
-    "synthetic:sd21-tiny": ("text to image", "image to image", "inpaint"),
-    "synthetic:sdxl-tiny": ("text to image", "image to image", "inpaint"),
+    "synthetic:sd21-tiny": ("text to image", "image to image", "inpaint", "ControlNet", "LoRA"),
+    "synthetic:sdxl-tiny": ("text to image", "image to image", "inpaint", "ControlNet", "LoRA"),
     "synthetic:sdxl_refiner-tiny": ("image to image",),
-    "synthetic:sd3-tiny": ("text to image", "image to image", "inpaint"),
-    "synthetic:flux-tiny": ("text to image", "image to image"),
+    "synthetic:sd3-tiny": ("text to image", "image to image", "inpaint", "LoRA"),
+    "synthetic:flux-tiny": ("text to image", "image to image", "LoRA"),
     "synthetic:flux_schnell-tiny": ("text to image",),
 }
 _KARRAS: tuple[SolverName, ...] = ("dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m", "dpmpp_2s", "unipc")

@@ -97,6 +97,8 @@ def by_sdgraph(case: Case) -> Drawn:
 
 
 def _workflow(case: Case) -> Workflow:
+    from benchmarks.parity_lora import lora_of
+
     wf = Workflow("parity")
     loaded = wf.add("loaded", LoadImage(file=PICTURE)).out.image
     picture: Any = wf.add("picture", Resize(image=loaded, width_px=IMAGE_PX, height_px=IMAGE_PX)).out.image
@@ -105,7 +107,13 @@ def _workflow(case: Case) -> Workflow:
     denoiser, text_encoder = sd.denoiser, sd.text_encoder
     if case.task == "LoRA":
         lora: Any = wf.add(
-            "lora", Lora(denoiser=denoiser, text_encoder=text_encoder, text_strength=TEXT_LORA_STRENGTH)
+            "lora",
+            Lora(
+                denoiser=denoiser,
+                text_encoder=text_encoder,
+                source=lora_of(case.source),
+                text_strength=TEXT_LORA_STRENGTH,
+            ),
         ).out
         denoiser, text_encoder = lora.denoiser, lora.text_encoder
     positive = wf.add("positive", EncodeText(text_encoder=text_encoder, prompt=PROMPT)).out.conditioning

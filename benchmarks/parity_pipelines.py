@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.parity_cases import CONTROL_STRENGTH, IMAGE_PX, MASK, NEGATIVE, PROMPT, TEXT_LORA_STRENGTH, Case, Pixels
+from benchmarks.parity_lora import SHIPPED, lora_of
 from benchmarks.parity_schedulers import CountedSde, references
 from sdgraph.diffusion.names import ETA_DEFAULTS
 from sdgraph.models.quiet import quiet
@@ -19,7 +20,6 @@ from sdgraph.models.source import resolve
 _diffusers: Any = diffusers
 DISTILLED_GUIDANCE = 3.5
 """What FLUX is told where nothing else is said."""
-LORA = "builtin:shapes/lora_neon"
 
 
 def by_diffusers(case: Case, picture: Pixels) -> Pixels:
@@ -95,7 +95,11 @@ _CLASSES = {
     ("inpaint", "sdxl"): "StableDiffusionXLInpaintPipeline",
     ("inpaint", "sd3"): "StableDiffusion3InpaintPipeline",
     ("inpaint", "sd"): "StableDiffusionInpaintPipeline",
+    ("ControlNet", "sdxl"): "StableDiffusionXLControlNetPipeline",
     ("ControlNet", "sd"): "StableDiffusionControlNetPipeline",
+    ("LoRA", "sdxl"): "StableDiffusionXLPipeline",
+    ("LoRA", "sd3"): "StableDiffusion3Pipeline",
+    ("LoRA", "flux"): "FluxPipeline",
     ("LoRA", "sd"): "StableDiffusionPipeline",
 }
 """By task and family; `sd` stands for Stable Diffusion 1 and 2."""
@@ -103,7 +107,7 @@ _CLASSES = {
 
 def _pipeline(case: Case) -> Any:
     family = case.family if case.family.startswith(("sdxl", "sd3", "flux")) else "sd"
-    parts = dict(_parts(case.source))
+    parts = dict(parts_of(case.source))
     options: dict[str, Any] = {}
     if case.task == "ControlNet":
         net = _diffusers.ControlNetModel
@@ -118,11 +122,17 @@ def _pipeline(case: Case) -> Any:
     with quiet():
         pipeline = kind(**parts, **options)
         if case.task == "LoRA":
-            pipeline.load_lora_weights(str(resolve(LORA)), adapter_name="lora")
-            pipeline.set_adapters(["lora"], [{"unet": 1.0, "text_encoder": TEXT_LORA_STRENGTH}])
+            _load_lora(pipeline, case)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = _scheduler(case, pipeline)
     return pipeline
+
+
+def _load_lora(pipeline: Any, case: Case) -> None:
+    source = lora_of(case.source)
+    pipeline.load_lora_weights(str(resolve(source) if source in SHIPPED.values() else source), adapter_name="lora")
+    if source in SHIPPED.values():  # the others have nothing for text encoders
+        pipeline.set_adapters(["lora"], [{"unet": 1.0, "text_encoder": TEXT_LORA_STRENGTH}])
 
 
 def _scheduler(case: Case, pipeline: Any) -> Any:
@@ -139,7 +149,7 @@ def _scheduler(case: Case, pipeline: Any) -> Any:
 
 
 @cache
-def _parts(source: str) -> dict[str, Any]:
+def parts_of(source: str) -> dict[str, Any]:
     """The modules of a checkpoint; LoRAs are loaded into modules of their own."""
     with quiet():
         return _diffusers.DiffusionPipeline.from_pretrained(str(resolve(source)), torch_dtype=torch.float32).components
