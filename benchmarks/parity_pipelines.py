@@ -107,7 +107,8 @@ _CLASSES = {
 
 def _pipeline(case: Case) -> Any:
     family = case.family if case.family.startswith(("sdxl", "sd3", "flux")) else "sd"
-    parts = dict(parts_of(case.source))
+    # A LoRA stays in the modules that it is loaded into, so it gets modules of its own.
+    parts = dict(_loaded(case.source) if case.task == "LoRA" else parts_of(case.source))
     options: dict[str, Any] = {}
     if case.task == "ControlNet":
         net = _diffusers.ControlNetModel
@@ -150,6 +151,10 @@ def _scheduler(case: Case, pipeline: Any) -> Any:
 
 @cache
 def parts_of(source: str) -> dict[str, Any]:
-    """The modules of a checkpoint; LoRAs are loaded into modules of their own."""
+    """The modules of a checkpoint, shared by all pipelines that leave them as they are."""
+    return _loaded(source)
+
+
+def _loaded(source: str) -> dict[str, Any]:
     with quiet():
         return _diffusers.DiffusionPipeline.from_pretrained(str(resolve(source)), torch_dtype=torch.float32).components
