@@ -70,6 +70,8 @@ class Plan:
         self.step_of: dict[str, Step] = {}
         self.to_read: list[CacheKey] = []
         """Keys of the hits that the run may read."""
+        self.computes = False
+        """Whether the run computes anything, or may."""
         self.fingerprints: Mapping[str, str] = {}
         """What nodes read from outside, by node id."""
 
@@ -204,6 +206,7 @@ def _decide(plan: Plan, store: ResultStore) -> None:
             unused = True
             continue
         step.action, step.reason = (Action.RUN, FIRST_RUN) if wanted else (Action.MAYBE, UNDECIDED)
+        plan.computes = True
         open_ports = undecided_ports(step.node)
         for port, ref in step.node.links.items():
             certain = wanted and port not in open_ports

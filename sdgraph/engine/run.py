@@ -58,7 +58,8 @@ class Run:
         started = clock()
         if self._events.has_listeners:
             self._events.emit("run_started", nodes=len(self._plan.step_of), to_run=self._plan.count(Action.RUN))
-        release = self._executor.store.guard(self._plan.to_read) if self._will_compute() else nothing_to_release
+        # Only a run that computes takes long enough for others to remove what it needs: reading does not.
+        release = self._executor.store.guard(self._plan.to_read) if self._plan.computes else nothing_to_release
         try:
             with ExitStack() as frozen:
                 self._work_and_wait(frozen)
@@ -81,10 +82,6 @@ class Run:
             self._tell_of_hits(report)
         self._events.emit("run_finished", status=report.status, elapsed_s=report.elapsed_s)
         return report
-
-    def _will_compute(self) -> bool:
-        """Whether the run takes long enough for others to remove what it needs: reading does not."""
-        return any(step.action in (Action.RUN, Action.MAYBE) for step in self._plan.steps.values())
 
     def _work_and_wait(self, frozen: ExitStack) -> None:
         threads: list[threading.Thread] = []
