@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError, SamplingError
@@ -20,7 +21,7 @@ PATCH = 2
 """Latent pixels per token, in each direction."""
 
 
-class TransformerNetwork:
+class TransformerNetwork(ABC):
     """Predicts under several conditionings in one forward; see `sdgraph.diffusion.denoiser.Network`."""
 
     control_forwards = 0
@@ -55,10 +56,11 @@ class TransformerNetwork:
             prediction = self._predict(x.to(**place), timestep.to(place["device"]), embedding, pooled, conditionings)
         return prediction.to(x.device, x.dtype)
 
+    @abstractmethod
     def _predict(
         self, x: Tensor, timestep: Tensor, embedding: Tensor, pooled: Tensor, conditionings: tuple[Conditioning, ...]
     ) -> Tensor:
-        raise NotImplementedError
+        """What the transformer predicts, [k*B, C, h, w]; everything is on its device and in its dtype."""
 
 
 class Sd3Network(TransformerNetwork):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class EntryInfo:
     made: Provenance | None
 
 
-class Maintenance:
+class Maintenance(ABC):
     """The part of a disk store that looks after it.
 
     Its methods raise StoreError [store-unusable] where those of a result store would report a miss: whoever asks for
@@ -59,8 +60,9 @@ class Maintenance:
     _leases: Leases
     _pins: Pins
 
+    @abstractmethod
     def _load(self, key: CacheKey, *, touch: bool) -> Result | None:
-        raise NotImplementedError
+        """The result of a key, None where it is missing or damaged; with `touch` it counts as used."""
 
     def info(self) -> StoreInfo:
         """Counts and bytes, as the store keeps account of them; `verify` and `gc` count anew."""
