@@ -141,7 +141,4 @@ def _lines(
     yield ""
     yield "The UNet predicts velocity; timesteps trail; the scaled-linear schedule from 0.00085 to 0.02 keeps 1.5 % of"
     yield "the signal at its last step. The text encoder reads 77 tokens; its vocabulary comes from the captions and a"
-    yield "list of common prompt words. Of the shipped weights, the autoencoder's first 3500 steps ran under AdamW, the"
-    yield "UNet's first 500 with a text encoder that learnt along, and the ControlNet beside UNets of earlier steps;"
-    yield "`make train-shapes` does all of it with Muon, a finished text encoder and the finished UNet. The weights are"
-    yield "fp16 safetensors, under the licence of the project."
+    yield "list of common prompt words. The weights are fp16 safetensors, under the licence of the project."

@@ -6,7 +6,6 @@ pictures of single bees and of bees beside other objects.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from training.shapes.captions import write_caption
-from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
-from training.shapes.extra import encode_scenes
+from training.shapes.checkpoint import require_checkpoint
+from training.shapes.extra import encode_scenes, learn, scene_count
 from training.shapes.judge import foreground_mask
 from training.shapes.palette import object_rgb, rgb_to_lab, stripe_rgb
 from training.shapes.settings import Settings
@@ -44,11 +43,8 @@ MAX_LAB, MIN_TONE = 35.0, 0.15
 MARK = "@"
 """Stands for one vector in a caption while it is tokenized; captions have no other use for it."""
 PAIR_SHARE = 0.4
-SCENES_PER_STEP = 2
 MAX_SCENES = 1000
-SAVE_EVERY = 100
 FILE = "learned_embeds.safetensors"
-logger = logging.getLogger(__name__)
 
 
 def sample_bee(rng: np.random.Generator, held_out: bool, pair_share: float = PAIR_SHARE) -> Scene:
@@ -101,8 +97,6 @@ class Word(nn.Module):
 
 def train_embedding(settings: Settings) -> Path:
     """Train or resume; returns the checkpoint, whose `model` entry holds the vectors [VECTORS, width]."""
-    path = settings.work_dir / "embedding.pt"
-    schedule = settings.embedding
     torch.manual_seed(settings.seed)
     model = load_model(settings)
     tokenizer = load_tokenizer(settings.work_dir / "tokenizer")
@@ -110,37 +104,16 @@ def train_embedding(settings: Settings) -> Path:
     def ids_of(words: tuple[str, ...]) -> list[int]:
         return [token for word in words for token in tokenizer(word, add_special_tokens=False)["input_ids"]]
 
+    def source() -> BatchSource:
+        rng = np.random.default_rng([settings.seed, 9])
+        scenes = [sample_bee(rng, held_out=False) for _ in range(scene_count(settings.embedding, MAX_SCENES))]
+        marks = " ".join([MARK] * VECTORS)
+        dataset = encode_scenes(settings, scenes, rng, write=lambda scene, rng: write_bee_caption(scene, rng, marks))
+        return BatchSource(settings, dataset, empty_share=0.0)
+
     word = Word(model.text_encoder.get_input_embeddings(), ids_of((MARK,))[0], [ids_of(COLOURS), ids_of(SHAPES)])
-    optimizer = torch.optim.AdamW(word.parameters(), lr=schedule.learning_rate, weight_decay=0.0)
-    step = 0
-    if (state := load_checkpoint(path)) is not None:
-        word.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = int(state["step"])
-    if step >= schedule.steps:
-        return path
-    rng = np.random.default_rng([settings.seed, 9])
-    count = min(MAX_SCENES, max(SCENES_PER_STEP * schedule.steps, schedule.batch))
-    scenes = [sample_bee(rng, held_out=False) for _ in range(count)]
-    marks = " ".join([MARK] * VECTORS)
-    dataset = encode_scenes(settings, scenes, rng, write=lambda scene, rng: write_bee_caption(scene, rng, marks))
-    source = BatchSource(settings, dataset, empty_share=0.0)
-    smooth = 0.0
-    while step < schedule.steps:
-        noisy, timesteps, tokens, target, _ = (part.to(settings.device) for part in source.draw(step, schedule.batch))
-        loss = (model(noisy, timesteps, tokens).float() - target).square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate(step)
-        optimizer.step()
-        step += 1
-        smooth += (0.02 if smooth else 1.0) * (float(loss.detach()) - smooth)
-        if step % 50 == 0:
-            logger.info("embedding step %d: loss %.4f", step, smooth)
-        if step % SAVE_EVERY == 0 or step == schedule.steps:
-            save_checkpoint(path, {"step": step, "model": word.state_dict(), "optimizer": optimizer.state_dict()})
-    return path
+    path = settings.work_dir / "embedding.pt"
+    return learn(word, model, settings.embedding, path, source, device=settings.device)
 
 
 def export_embedding(settings: Settings, folder: Path) -> Path:

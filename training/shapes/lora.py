@@ -6,9 +6,7 @@ the names of kohya's scripts, which most programs read.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +14,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrize
 
-from training.shapes.checkpoint import load_checkpoint, require_checkpoint, save_checkpoint
-from training.shapes.extra import encode_scenes
+from training.shapes.checkpoint import require_checkpoint
+from training.shapes.extra import encode_scenes, learn, scene_count
 from training.shapes.neon import draw_neon, sample_neon
 from training.shapes.settings import Settings
 from training.shapes.unet import BatchSource, load_model
@@ -26,12 +24,8 @@ STYLE = "neon"
 RANK = 4
 LAYERS = (".conv1", ".conv2", ".to_k", ".to_v", ".to_out.0")
 """Ends of the names of the layers that are changed."""
-SCENES_PER_STEP = 2
-"""Scenes drawn for each step of the schedule; a batch is larger, so each is seen several times."""
 MAX_SCENES = 2000
-SAVE_EVERY = 100
 FILE = "pytorch_lora_weights.safetensors"
-logger = logging.getLogger(__name__)
 
 
 class LowRank(nn.Module):
@@ -62,42 +56,18 @@ def add_lora(unet: nn.Module) -> dict[str, LowRank]:
 
 def train_lora(settings: Settings) -> Path:
     """Train or resume; returns the checkpoint, whose `model` entry holds `down` and `up` of every layer."""
-    path = settings.work_dir / "lora.pt"
-    schedule = settings.lora
     torch.manual_seed(settings.seed)
     model = load_model(settings)
     changes = add_lora(model.unet)
     weights = nn.ModuleDict({name.replace(".", "_"): change for name, change in changes.items()})
-    optimizer = torch.optim.AdamW(weights.parameters(), lr=schedule.learning_rate, weight_decay=0.0)
-    step = 0
-    if (state := load_checkpoint(path)) is not None:
-        weights.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = int(state["step"])
-    if step >= schedule.steps:
-        return path
-    rng = np.random.default_rng([settings.seed, 8])
-    count = min(MAX_SCENES, max(SCENES_PER_STEP * schedule.steps, schedule.batch))
-    scenes = [sample_neon(rng, held_out=False) for _ in range(count)]
-    source = BatchSource(settings, encode_scenes(settings, scenes, rng, draw_neon))
-    smooth = 0.0
-    while step < schedule.steps:
-        noisy, timesteps, tokens, target, _ = (part.to(settings.device) for part in source.draw(step, schedule.batch))
-        loss = (model(noisy, timesteps, tokens).float() - target).square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(weights.parameters(), 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate(step)
-        optimizer.step()
-        step += 1
-        smooth += (0.02 if smooth else 1.0) * (float(loss.detach()) - smooth)
-        if step % 50 == 0:
-            logger.info("lora step %d: loss %.4f", step, smooth)
-        if step % SAVE_EVERY == 0 or step == schedule.steps:
-            parts: dict[str, Any] = {"model": weights.state_dict(), "optimizer": optimizer.state_dict()}
-            save_checkpoint(path, {"step": step, **parts})
-    return path
+
+    def source() -> BatchSource:
+        rng = np.random.default_rng([settings.seed, 8])
+        scenes = [sample_neon(rng, held_out=False) for _ in range(scene_count(settings.lora, MAX_SCENES))]
+        return BatchSource(settings, encode_scenes(settings, scenes, rng, draw_neon))
+
+    path = settings.work_dir / "lora.pt"
+    return learn(weights, model, settings.lora, path, source, device=settings.device, max_norm=1.0)
 
 
 def export_lora(settings: Settings, folder: Path) -> Path:
