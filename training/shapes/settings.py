@@ -57,7 +57,7 @@ class Settings:
     vae: Schedule = field(default_factory=lambda: Schedule(7000, 16, 1e-3, 100, 1800))
     tiny: Schedule = field(default_factory=lambda: Schedule(1500, 24, 2e-3, 50, 700))
     text: Schedule = field(default_factory=lambda: Schedule(700, 128, 2e-3, 50, 350))
-    unet: Schedule = field(default_factory=lambda: Schedule(6300, 64, 1.5e-3, 300, 2300))
+    unet: Schedule = field(default_factory=lambda: Schedule(8000, 64, 1.5e-3, 300, 2300))
     controlnet: Schedule = field(default_factory=lambda: Schedule(1700, 32, 1e-3, 50, 700))
     depth: Schedule = field(default_factory=lambda: Schedule(1200, 24, 1e-3, 50, 500))
     lora: Schedule = field(default_factory=lambda: Schedule(1000, 16, 2e-3, 30, 500))

@@ -154,10 +154,11 @@ def train_unet(settings: Settings) -> Path:
         smooth += (0.01 if smooth else 1.0) * (float(loss.detach()) - smooth)
         if step % 100 == 0:
             logger.info("unet step %d: loss %.4f (%.0f s)", step, smooth, time.monotonic() - started)
-        if step % SAVE_EVERY == 0 or step == schedule.steps:
+        decays_next = step == schedule.steps - schedule.decay_steps
+        if step % SAVE_EVERY == 0 or step == schedule.steps or decays_next:
             parts = {"model": model.state_dict(), "ema": averaged.state_dict(), "optimizer": optimizer.state_dict()}
             save_checkpoint(path, {"step": step, **parts})
-        if step == schedule.steps - schedule.decay_steps:
+        if decays_next:
             shutil.copy(path, path.with_name("unet-stable.pt"))
     return path
 
