@@ -77,7 +77,6 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.engine_overhead
 	$(BIN)/python -m benchmarks.cache
 	$(BIN)/python -m benchmarks.patches
-	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.adherence --seed 1
 	$(BIN)/python -m benchmarks.parity
 
