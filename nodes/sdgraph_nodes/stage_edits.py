@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 from sdgraph.diffusion.guidance_schedule import (
     ConstantGuidance,
@@ -20,31 +21,42 @@ def with_steps(stages: Sequence[Stage], steps: int, schedule_steps: int) -> tupl
     """The stages, written for a schedule of `schedule_steps`, stretched or shrunk to one of `steps`.
 
     Boundaries between stages that are given by numbers of steps move from k to round(k * steps / schedule_steps), and
-    each stage keeps at least one step; other stages have their own numbers multiplied. No stage depends on one after
-    it. A single stage has all the steps. Raises SamplingError `steps-fewer-than-stages`.
+    each stage keeps at least one step; other stages have their own numbers multiplied. A single stage has all the
+    steps. What the stages after a stage are never counts, and how many there are only where the boundary would leave
+    them less than a step each. Stages beyond the schedule's end stay beyond it, for `plan_legs` to refuse. Raises
+    SamplingError `steps-fewer-than-stages`.
     """
+    if len(stages) > steps:
+        raise SamplingError(
+            "steps-fewer-than-stages",
+            f"Each of the {len(stages)} stages needs a step, found {steps} steps.",
+            f"Use {len(stages)} steps or more.",
+            port="steps",
+        )
     if len(stages) == 1:
         return (stages[0].model_copy(update={"steps": steps}),)
     factor = steps / schedule_steps
     if any(stage.sigma_end is not None or stage.until is not None for stage in stages):
         return tuple(_stretched(stage, factor) for stage in stages)
-    shared: list[Stage] = []
-    asked = given = 0
-    for stage in stages[:-1]:
-        asked += stage.steps
-        until = max(round(factor * asked), given + 1)
-        shared.append(stage.model_copy(update={"steps": until - given}))
-        given = until
-    last, left = stages[-1], steps - given
-    if left < 1:
-        raise SamplingError(
-            "steps-fewer-than-stages",
-            f"The stages before the last need {given} of {steps} steps, which leaves none to it.",
-            f"Use {given + 1} steps or more.",
-            port="steps",
-        )
-    fits = asked + last.steps == schedule_steps
-    return (*shared, last.model_copy(update={"steps": left}) if fits else _stretched(last, factor))
+    before = list(accumulate(stage.steps for stage in stages))
+    ends = [0, *_stretched_ends(before[:-1], steps, schedule_steps)]
+    shared = [
+        stage.model_copy(update={"steps": end - start})
+        for stage, (start, end) in zip(stages, pairwise(ends), strict=False)
+    ]
+    fits, left = before[-1] == schedule_steps, steps - ends[-1]
+    last = stages[-1].model_copy(update={"steps": left}) if fits else _stretched(stages[-1], factor)
+    return (*shared, last)
+
+
+def _stretched_ends(ends: Sequence[int], steps: int, schedule_steps: int) -> list[int]:
+    """Where all stages but the last end: in steps of the stretched schedule, from those of the one as written."""
+    moved: list[int] = []
+    for number, end in enumerate(ends):
+        nearest = max(round(end * steps / schedule_steps), moved[-1] + 1 if moved else 1)
+        reserved = steps - (len(ends) - number)
+        moved.append(min(nearest, reserved) if end < schedule_steps else max(nearest, steps))
+    return moved
 
 
 def _stretched(stage: Stage, factor: float) -> Stage:

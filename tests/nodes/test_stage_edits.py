@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sdgraph_nodes.stage_edits import is_unguided, with_guidance, with_steps
 
@@ -14,7 +16,7 @@ from sdgraph.diffusion.guidance_schedule import (
     PiecewiseGuidance,
 )
 from sdgraph.diffusion.guider_specs import CfgPlusPlusSpec
-from sdgraph.diffusion.stages import Stage
+from sdgraph.diffusion.stages import Stage, plan_legs
 from sdgraph.errors import SamplingError
 
 SCHEDULES: list[GuidanceSchedule] = [
@@ -29,7 +31,9 @@ SCHEDULES: list[GuidanceSchedule] = [
 counts_of_stages = st.lists(st.integers(1, 60), min_size=1, max_size=8)
 
 
-@given(counts_of_stages, st.integers(100, 400))
+@given(counts_of_stages, st.integers(8, 400))
+@example([1, 56, 60, 1, 1, 1], 100)
+@example([60, 1, 1, 1], 4)
 def test_stages_that_fill_a_schedule_fill_the_stretched_one_with_at_least_one_step_each(
     counts: list[int], steps: int
 ) -> None:
@@ -44,15 +48,35 @@ def test_stretching_to_the_same_length_changes_nothing(counts: list[int]) -> Non
     assert with_steps(stages, sum(counts), sum(counts)) == stages
 
 
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 60), st.integers(20, 90))
-def test_the_stretched_steps_of_a_stage_depend_on_no_stage_after_it(
-    first: int, second: int, last: int, steps: int
+@given(counts_of_stages, counts_of_stages, st.integers(16, 400), st.data())
+def test_the_stretched_steps_of_a_stage_do_not_depend_on_what_the_stages_after_it_are(
+    before: list[int], after: list[int], steps: int, data: st.DataObject
 ) -> None:
-    def edited(count: int) -> list[Stage]:
-        stages = [Stage(steps=first), Stage(steps=second), Stage(steps=count)]
-        return list(with_steps(stages, steps, 20))[:2]
+    others = data.draw(st.lists(st.integers(1, 60), min_size=len(after), max_size=len(after)))
+    assert _prefix(before, after, steps) == _prefix(before, others, steps)
 
-    assert edited(last) == edited(1)
+
+@given(counts_of_stages, counts_of_stages, st.integers(1, 60), st.integers(17, 400))
+@example([1, 56, 60], [1, 1], 1, 100)
+def test_a_stage_that_is_added_moves_an_earlier_end_only_to_have_a_step_itself(
+    before: list[int], after: list[int], added: int, steps: int
+) -> None:
+    ends = list(accumulate(_prefix(before, after, steps)))
+    most = [steps - 1 - len(after) - later for later in reversed(range(len(before)))]
+    assert list(accumulate(_prefix(before, [*after, added], steps))) == list(map(min, ends, most))
+
+
+def _prefix(before: list[int], after: list[int], steps: int) -> list[int]:
+    """The steps of the first stages of a schedule that is as long as it must be for these, whatever is after."""
+    stages = [Stage(steps=count) for count in (*before, *after)]
+    return [stage.steps for stage in with_steps(stages, steps, sum(before) + 600)][: len(before)]
+
+
+def test_stages_beyond_the_end_of_the_schedule_are_still_refused_when_it_is_stretched() -> None:
+    edited = with_steps([Stage(steps=15), Stage(steps=15), Stage(steps=1)], 10, 20)
+    with pytest.raises(SamplingError) as caught:
+        plan_legs(edited, schedule_steps=10)
+    assert caught.value.code == "stages-off-schedule"
 
 
 def test_stages_with_ends_of_their_own_have_their_steps_multiplied() -> None:
