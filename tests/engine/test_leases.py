@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,43 @@ def test_a_lease_that_is_not_renewed_runs_out(open_leases: Callable[..., Leases]
     assert dead.is_taken(key(1))
     dead.close()
     heir.close()
+
+
+class Overtaken(Leases):
+    """Somebody else comes first whenever this one is about to look at the file."""
+
+    def __init__(self, other: Callable[[], None], path: Path, *, clock: Callable[[], float]) -> None:
+        super().__init__(path, clock=clock)
+        self.other = other
+
+    def _execute(self, statement: str, *arguments: Any) -> list[Any] | None:
+        self.other()
+        return super()._execute(statement, *arguments)
+
+
+def test_a_lease_is_safe_from_one_who_was_about_to_take_it_long_before(tmp_path: Path, clock: Clock) -> None:
+    first = Leases(tmp_path / "leases.sqlite3", clock=clock)
+
+    def overtake() -> None:
+        clock.now_s += 100 * LEASE_S  # stopped for long, or just waiting for its turn on a busy machine
+        first.take(key(1))
+        first.renew()
+
+    late = Overtaken(overtake, tmp_path / "leases.sqlite3", clock=clock)
+    assert not late.take(key(1))
+    assert late.is_taken(key(1))
+    late.close()
+    first.close()
+
+
+def test_a_clock_that_is_behind_by_less_than_a_lease_takes_nobodys_key(tmp_path: Path, clock: Clock) -> None:
+    ahead = Leases(tmp_path / "leases.sqlite3", clock=lambda: clock() + LEASE_S - 1, owner=elsewhere())
+    behind = Leases(tmp_path / "leases.sqlite3", clock=clock)
+    assert ahead.take(key(1))
+    assert not behind.take(key(1))
+    assert behind.is_taken(key(1))
+    ahead.close()
+    behind.close()
 
 
 def test_a_lease_that_is_renewed_lasts(open_leases: Callable[..., Leases], clock: Clock) -> None:

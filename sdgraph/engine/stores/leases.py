@@ -30,12 +30,15 @@ _RUNS = """
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, owner TEXT NOT NULL, began REAL NOT NULL, until REAL NOT NULL)
 """
 _TAKE = """
-INSERT INTO leases VALUES (?1, ?2, ?3)
+INSERT INTO leases VALUES (?1, ?2, seconds() + ?3)
 ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, until = excluded.until
-WHERE leases.until < ?4 OR leases.until > ?3
+WHERE NOT leases.until BETWEEN seconds() AND seconds() + 2 * ?3
 RETURNING 1
 """
-"""A lease that ends later than any that begins now was written by a wrong clock."""
+"""`seconds()` reads the clock when the statement has its lock: whoever read it before waiting for that would find a
+lease taken meanwhile to end too late. One that ends later than any that begins now, and the clocks of two machines may
+differ by the time of a lease, was written by a wrong clock.
+"""
 
 
 class Leases:
@@ -73,8 +76,7 @@ class Leases:
 
     def _take(self, key: CacheKey) -> bool | None:
         """None when leases don't work here."""
-        now = self._clock()
-        rows = self._execute(_TAKE, key, str(self.owner), now + self._lease_s, now)
+        rows = self._execute(_TAKE, key, str(self.owner), self._lease_s)
         return None if rows is None else bool(rows)
 
     def _is_abandoned(self, key: CacheKey) -> bool:
@@ -88,9 +90,8 @@ class Leases:
 
     def is_taken(self, key: CacheKey) -> bool:
         """Whether somebody who seems alive holds the key."""
-        now = self._clock()
-        asked = "SELECT 1 FROM leases WHERE key = ? AND until >= ? AND until <= ?"
-        return bool(self._execute(asked, key, now, now + self._lease_s)) and not self._is_abandoned(key)
+        asked = "SELECT 1 FROM leases WHERE key = ? AND until BETWEEN seconds() AND seconds() + 2 * ?"
+        return bool(self._execute(asked, key, self._lease_s)) and not self._is_abandoned(key)
 
     def give_back(self, key: CacheKey) -> None:
         """Let others have the key. A lease that ran out and was taken over stays its new owner's."""
@@ -99,9 +100,10 @@ class Leases:
 
     def begin_run(self) -> str:
         """Let others know that a run is going on, which needs what it uses; gives what `end_run` takes."""
-        run, now = uuid.uuid4().hex, self._clock()
+        run = uuid.uuid4().hex
         self._runs.add(run)
-        self._execute("INSERT INTO runs VALUES (?, ?, ?, ?)", run, str(self.owner), now, now + self._lease_s)
+        began = "INSERT INTO runs VALUES (?, ?, seconds(), seconds() + ?)"
+        self._execute(began, run, str(self.owner), self._lease_s)
         self._keep_renewing()
         return run
 
@@ -111,19 +113,18 @@ class Leases:
 
     def oldest_run(self) -> float | None:
         """When the oldest of the runs that are going on began, in seconds since 1970."""
-        now = self._clock()
-        asked = "SELECT owner, began FROM runs WHERE until BETWEEN ? AND ? ORDER BY began"
-        for owner, began in self._execute(asked, now, now + self._lease_s) or ():
+        asked = "SELECT owner, began FROM runs WHERE until BETWEEN seconds() AND seconds() + 2 * ? ORDER BY began"
+        for owner, began in self._execute(asked, self._lease_s) or ():
             if not Owner.parse(owner).is_known_dead():
                 return began
         return None
 
     def renew(self) -> None:
         """Make every lease that is held and every run that goes on last anew."""
-        until = self._clock() + self._lease_s
         for table, held in (("leases", self._held), ("runs", self._runs)):
             if held:
-                self._execute(f"UPDATE {table} SET until = ? WHERE owner = ?", until, str(self.owner))
+                anew = f"UPDATE {table} SET until = seconds() + ? WHERE owner = ?"
+                self._execute(anew, self._lease_s, str(self.owner))
 
     def close(self) -> None:
         """Give everything back. A second call does nothing."""
@@ -153,7 +154,7 @@ class Leases:
             if not self._usable:
                 return None
             try:
-                self._connection = self._connection or connect(self._path.absolute().as_uri(), _prepare)
+                self._connection = self._connection or connect(self._path.absolute().as_uri(), self._prepare)
                 return execute(self._connection, statement, *arguments)
             except sqlite3.Error as error:
                 self._usable = is_code(error, sqlite3.SQLITE_BUSY)  # locked for long: not this time
@@ -162,9 +163,9 @@ class Leases:
                         os.unlink(self._path)
             return None
 
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    use_wal(connection)
-    execute(connection, "PRAGMA synchronous=OFF")
-    execute(connection, _SCHEMA)
-    execute(connection, _RUNS)
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.create_function("seconds", 0, self._clock)
+        use_wal(connection)
+        execute(connection, "PRAGMA synchronous=OFF")
+        execute(connection, _SCHEMA)
+        execute(connection, _RUNS)
