@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         description="What the result store may grow to; the results worth least are then removed. Pinned ones "
         "stay. Also what `sdgraph cache gc` leaves without `--budget`.",
     )
+    database: str | None = Field(
+        None,
+        description="Where the server keeps its runs: `postgresql://user:password@host/name`, or `sqlite:///FILE`. "
+        "Without it that is `server.db` in the home folder.",
+    )
     models_budget_bytes: ByteSize | None = Field(
         None, description="Memory for model weights that wait for their next use. Without it there is no limit."
     )

@@ -1,0 +1,1 @@
+"""Runs that people asked for: the queue, its history, and who performs them. Kept in SQLite or PostgreSQL."""
