@@ -1,11 +1,13 @@
 # Everything runs in .venv, which is made when it is missing and renewed when pyproject.toml or constraints.txt change.
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types layers tests pictures docs bench train-shapes constraints clean
+.PHONY: help setup demo test check lint types layers tests web web-check pictures docs bench train-shapes constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPED := $(VENV)/.typed
+PACKAGES := web/node_modules/.package-lock.json
+EDITOR := sdgraph/assets/web/index.html
 SOURCES := $(shell find sdgraph nodes tests tools benchmarks training -name '*.py' 2>/dev/null)
 
 # Build requirements are pinned too, and no tool reports newer versions of itself.
@@ -19,6 +21,8 @@ help:
 	@echo "make demo          run workflows/multistage.json on the built-in model and say where the pictures are"
 	@echo "make test          everything that must pass: lint, types, layers, tests"
 	@echo "make check         the quick part of it: lint, types, layers"
+	@echo "make web           build the browser editor, which \`sdgraph serve\` shows and wheels contain (needs Node.js 20.19)"
+	@echo "make web-check     what make test checks of the editor: style, types, tests, size"
 	@echo "make bench         the benchmarks whose figures stand in README.md"
 	@echo "make docs          write the generated pages of docs/"
 	@echo "make pictures      draw the pictures of docs/ again"
@@ -45,7 +49,7 @@ demo: $(INSTALLED)
 	$(BIN)/sdgraph run workflows/multistage.json -o output/demo
 	@echo "The pictures are in $(CURDIR)/output/demo:"; ls output/demo
 
-test: check tests
+test: check web-check tests
 
 check: lint types layers
 
@@ -63,8 +67,21 @@ layers: $(INSTALLED)
 	$(BIN)/lint-imports
 
 # Two processes of one thread each: threads of torch that share cores wait for each other most of the time.
-tests: $(INSTALLED)
+tests: $(INSTALLED) $(EDITOR)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+web: $(EDITOR)
+
+$(PACKAGES): web/package.json web/package-lock.json web/.npmrc
+	@command -v npm >/dev/null || { echo "The editor is built with Node.js 20.19 or newer and npm; found neither." >&2; exit 1; }
+	cd web && npm ci
+	@touch $@
+
+$(EDITOR): $(PACKAGES) web/index.html web/vite.config.ts $(shell find web/src -type f 2>/dev/null)
+	cd web && npm run build
+
+web-check: $(EDITOR)
+	cd web && npm run lint && npm run types && npm test
 
 docs: $(INSTALLED)
 	$(BIN)/python -m tools.node_pages
@@ -88,4 +105,4 @@ constraints: $(INSTALLED)
 	mv constraints.txt.new constraints.txt
 
 clean:
-	rm -rf $(VENV) output .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) web/node_modules sdgraph/assets/web output .pytest_cache .ruff_cache .hypothesis .import_linter_cache

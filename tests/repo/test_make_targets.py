@@ -17,7 +17,7 @@ def targets() -> set[str]:
 
 
 def test_the_targets_that_people_expect_are_there() -> None:
-    assert {"setup", "demo", "test", "check", "train-shapes"} <= targets()
+    assert {"setup", "demo", "test", "check", "train-shapes", "web"} <= targets()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -48,7 +48,7 @@ def test_continuous_integration_runs_make_test() -> None:
 
 def test_make_test_checks_style_types_layers_and_behaviour() -> None:
     makefile = text_of("Makefile")
-    assert re.search(r"^test: check tests$", makefile, re.MULTILINE)
+    assert re.search(r"^test: check web-check tests$", makefile, re.MULTILINE)
     assert re.search(r"^check: lint types layers$", makefile, re.MULTILINE)
     for tool in ("ruff check", "ruff format --check", "pyright", "lint-imports", "pytest"):
         assert re.search(rf"^\t(?:[A-Z_]+=\S+ )?\$\(BIN\)/{tool}", makefile, re.MULTILINE), tool

@@ -50,3 +50,10 @@ def test_the_built_in_model_is_in_the_wheel_and_small(wheel: dict[str, int]) -> 
 
 def test_the_licence_travels_with_the_wheel(wheel: dict[str, int]) -> None:
     assert any(name.endswith("/licenses/LICENSE") for name in wheel)
+
+
+def test_the_built_editor_is_in_the_wheel(wheel: dict[str, int]) -> None:
+    files = {name for name in wheel if name.startswith("sdgraph/assets/web/")}
+    assert "sdgraph/assets/web/index.html" in files, "run `make web` first"
+    assert {name.rsplit(".", 1)[1] for name in files} >= {"js", "css", "woff2", "svg"}
+    assert not [name for name in files if name.endswith(".map")]

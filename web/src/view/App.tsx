@@ -1,0 +1,5 @@
+/** The editor's window. */
+
+export function App() {
+  return <main aria-label="Workflow editor" />;
+}
