@@ -29,15 +29,16 @@ LIMIT, BATCH_LIMIT = 1e-4, 2e-4
 SD1, SHAPES = "synthetic:sd15-tiny", "builtin:shapes"
 BATCH = 8
 
+_DRAWING: tuple[Task, ...] = ("text to image", "image to image", "inpaint", "inpaint over the picture")
 _TASKS: dict[str, tuple[Task, ...]] = {
-    SD1: ("text to image", "image to image", "inpaint", "ControlNet", "LoRA"),
-    SHAPES: ("text to image", "image to image", "inpaint", "ControlNet", "LoRA"),
-    "synthetic:sd21-tiny": ("text to image", "image to image", "inpaint", "ControlNet", "LoRA"),
-    "synthetic:sdxl-tiny": ("text to image", "image to image", "inpaint", "ControlNet", "LoRA"),
+    SD1: (*_DRAWING, "ControlNet", "LoRA"),
+    SHAPES: (*_DRAWING, "ControlNet", "LoRA"),
+    "synthetic:sd21-tiny": (*_DRAWING, "ControlNet", "LoRA"),
+    "synthetic:sdxl-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:sdxl_refiner-tiny": ("image to image",),
-    "synthetic:sd3-tiny": ("text to image", "image to image", "inpaint", "LoRA"),
-    "synthetic:flux-tiny": ("text to image", "image to image", "LoRA"),
-    "synthetic:flux_schnell-tiny": ("text to image",),
+    "synthetic:sd3-tiny": (*_DRAWING, "LoRA"),
+    "synthetic:flux-tiny": (*_DRAWING, "LoRA"),
+    "synthetic:flux_schnell-tiny": _DRAWING,
 }
 _KARRAS: tuple[SolverName, ...] = ("dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m", "dpmpp_2s", "unipc")
 """Solvers whose schedulers take Karras' sigmas over all of the model's, as sdgraph does."""
@@ -70,8 +71,8 @@ def difference(case: Case) -> float:
 def case_of(source: str, task: Task) -> Case:
     """A family's case of a task, as its models are used."""
     case = Case(source, task, guidance=1.0 if "flux" in source else 5.0)
-    if task in ("image to image", "inpaint"):
-        case = replace(case, batch=1, strength=0.5 if task == "image to image" else 1.0)
+    if task == "image to image" or case.inpaints:
+        case = replace(case, batch=1, strength=1.0 if task == "inpaint" else 0.5)
     return case
 
 

@@ -31,7 +31,7 @@ from sdgraph.engine.stores.base import Payloads
 from sdgraph.engine.stores.memory import MemoryStore
 
 Pixels: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
-Task = Literal["text to image", "image to image", "inpaint", "ControlNet", "LoRA"]
+Task = Literal["text to image", "image to image", "inpaint", "inpaint over the picture", "ControlNet", "LoRA"]
 
 IMAGE_PX = 64
 PICTURE = "builtin:pair.png"
@@ -69,6 +69,11 @@ class Case:
     def seeds(self) -> tuple[int, ...]:
         """One per picture."""
         return tuple(self.seed + item for item in range(self.batch))
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether a part of a picture is drawn."""
+        return self.task.startswith("inpaint")
 
     @property
     def controlnet(self) -> str:
@@ -142,12 +147,13 @@ def _workflow(case: Case) -> Workflow:
 def _latents(case: Case, wf: Workflow, vae: Any, picture: Any) -> Any:
     if case.task == "image to image":
         return wf.add("start", VaeEncode(vae=vae, image=picture)).out.latents
-    if case.task == "inpaint":
+    if case.inpaints:
         top, bottom, left, right = MASK
         drawn = DrawMask(image=picture, top=top, bottom=bottom, left=left, right=right)
         mask = wf.add("mask", drawn).out.mask
         # diffusers' way with a mask: the picture's noise alone at strength 1, one mask value per latent pixel.
-        node = InpaintLatents(vae=vae, image=picture, mask=mask, fill="noise", mask_sampling="nearest")
+        fill = "noise" if case.strength == 1 else "picture"
+        node = InpaintLatents(vae=vae, image=picture, mask=mask, fill=fill, mask_sampling="nearest")
         return wf.add("start", node).out.latents
     return wf.add("start", EmptyLatents(width_px=IMAGE_PX, height_px=IMAGE_PX, batch=case.batch)).out.latents
 

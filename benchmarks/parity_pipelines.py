@@ -41,7 +41,7 @@ def by_diffusers(case: Case, picture: Pixels) -> Pixels:
 
 def _forgets_shift(case: Case) -> bool:
     """diffusers 0.42 leaves out the autoencoder's shift when its inpainting pipeline of Stable Diffusion 3 decodes."""
-    return case.task == "inpaint" and case.family.startswith("sd3")
+    return case.inpaints and case.family.startswith("sd3")
 
 
 def _decoded(vae: Any, latents: Tensor) -> Pixels:
@@ -54,15 +54,15 @@ def _options(case: Case, pipeline: Any, picture: Tensor) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if case.guidance != 1 and not case.family.startswith("flux"):
         options["negative_prompt"] = [NEGATIVE] * case.batch
-    if case.task in ("image to image", "inpaint"):
+    if case.task == "image to image" or case.inpaints:
         options |= {"image": encoded(pipeline.vae, picture), "strength": case.strength}
-    if case.task == "inpaint":
+    if case.inpaints:
         options |= {"mask_image": mask(), "masked_image_latents": options["image"]}
     if case.solver == "tcd":
         options["eta"] = ETA_DEFAULTS["tcd"]  # the pipelines have that of DDIM
     if case.task == "ControlNet":
         options |= {"image": picture, "controlnet_conditioning_scale": CONTROL_STRENGTH}
-    if case.task in ("text to image", "LoRA", "inpaint") or case.flow:
+    if case.task in ("text to image", "LoRA") or case.inpaints or case.flow:
         options |= {"height": IMAGE_PX, "width": IMAGE_PX}
     return options
 
@@ -94,6 +94,8 @@ _CLASSES = {
     ("image to image", "sd"): "StableDiffusionImg2ImgPipeline",
     ("inpaint", "sdxl"): "StableDiffusionXLInpaintPipeline",
     ("inpaint", "sd3"): "StableDiffusion3InpaintPipeline",
+    ("inpaint", "flux"): "FluxInpaintPipeline",
+    ("inpaint", "flux_schnell"): "FluxInpaintPipeline",
     ("inpaint", "sd"): "StableDiffusionInpaintPipeline",
     ("ControlNet", "sdxl"): "StableDiffusionXLControlNetPipeline",
     ("ControlNet", "sd"): "StableDiffusionControlNetPipeline",
@@ -119,7 +121,7 @@ def _pipeline(case: Case) -> Any:
         options = {"requires_safety_checker": False}
     elif family == "sdxl_refiner":
         options = {"requires_aesthetics_score": True}
-    kind: Any = getattr(_diffusers, _CLASSES[case.task, family])
+    kind: Any = getattr(_diffusers, _CLASSES["inpaint" if case.inpaints else case.task, family])
     with quiet():
         pipeline = kind(**parts, **options)
         if case.task == "LoRA":

@@ -39,6 +39,18 @@ def test_flow_matching_draws_the_pictures_of_its_pipelines(source: str) -> None:
     assert difference(replace(parity.case_of(source, "text to image"), steps=3)) <= LIMIT
 
 
+@pytest.mark.parametrize("task", ["inpaint", "inpaint over the picture"])
+def test_flow_matching_inpaints_as_its_pipelines_do(task: parity.Task) -> None:
+    assert difference(replace(parity.case_of("synthetic:flux-tiny", task), steps=4)) <= LIMIT
+
+
+def test_between_two_steps_diffusers_rounds_a_strength_up_for_flow_matching_alone() -> None:
+    for source, same in (("synthetic:flux-tiny", 5 / 8), (SD1, 4 / 8)):
+        case = parity.case_of(source, "image to image")
+        drawn = by_sdgraph(replace(case, strength=same))
+        assert np.abs(drawn.image - by_diffusers(replace(case, strength=0.6), drawn.picture)).max() <= LIMIT
+
+
 def test_what_is_compared_would_show_a_difference() -> None:
     drawn = by_sdgraph(CASE)
     assert np.abs(drawn.image - by_diffusers(replace(CASE, solver="heun"), drawn.picture)).max() > 10 * LIMIT
