@@ -52,6 +52,8 @@ class RunColumns(TypedColumns):
     """Among runs of one priority and one user the lowest goes first."""
     deaths: Named[int] = Column(Integer)
     """How many workers died while they performed it."""
+    recoveries: Named[int] = Column(Integer)
+    """How many servers died meanwhile."""
     cancelling: Named[bool] = Column(Boolean)
     """It is running, and was told to stop."""
     worker: Named[str | None] = Column(String(100))
@@ -93,5 +95,11 @@ RUN_INPUTS = Table("run_inputs", METADATA, RunInputColumns)
 
 Index("runs_by_status", RUNS.c.status, RUNS.c.priority, RUNS.c.position)
 Index("runs_by_position", RUNS.c.position)
+Index("runs_by_turn", RUNS.c.turn)
 Index("runs_by_user", RUNS.c.user, RUNS.c.turn)
 Index("run_inputs_by_value", RUN_INPUTS.c.name, RUN_INPUTS.c.value)
+
+
+def storable(text: str) -> str:
+    """Text as every database takes it: PostgreSQL knows no NUL, and neither knows half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
