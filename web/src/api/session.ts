@@ -1,0 +1,65 @@
+/** The client, socket and previews of this page: made once, handed to whoever asks. */
+
+import { Client } from "./client";
+import type { RunEvent } from "./events";
+import { PreviewStore } from "./previews";
+import { type Connection, EventSocket } from "./socket";
+import { takeToken } from "./token";
+
+export interface Session {
+  readonly client: Client;
+  readonly previews: PreviewStore;
+  /** Call `listener` for every event from here on; returns what ends that. */
+  onEvent(listener: (event: RunEvent) => void): () => void;
+  onConnection(listener: (connection: Connection) => void): () => void;
+  readonly connection: () => Connection;
+  retry(): void;
+}
+
+/** A session whose socket is open. */
+export function openSession(client: Client): Session {
+  const previews = new PreviewStore();
+  const events = new Set<(event: RunEvent) => void>();
+  const watchers = new Set<(connection: Connection) => void>();
+  let connection: Connection = { state: "connecting" };
+  const socket = new EventSocket(client.socketUrl, {
+    event: (event) => tell(events, event),
+    preview: (preview) => previews.put(preview),
+    connection: (next) => {
+      connection = next;
+      tell(watchers, next);
+    },
+  });
+  socket.open();
+  globalThis.addEventListener?.("online", () => socket.retry());
+  return {
+    client,
+    previews,
+    onEvent: (listener) => joining(events, listener),
+    onConnection: (listener) => joining(watchers, listener),
+    connection: () => connection,
+    retry: () => socket.retry(),
+  };
+}
+
+let current: Session | null = null;
+
+/** The session of this page; opened on first use. */
+export function session(): Session {
+  current ??= openSession(new Client({ token: takeToken() }));
+  return current;
+}
+
+/** Tests put their own in place. */
+export function useSessionOf(given: Session | null): void {
+  current = given;
+}
+
+function joining<T>(all: Set<T>, one: T): () => void {
+  all.add(one);
+  return () => all.delete(one);
+}
+
+function tell<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
+  for (const listener of listeners) listener(value);
+}
