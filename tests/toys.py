@@ -19,6 +19,7 @@ class RecordingContext:
         self.previews: list[Any] = []
         self.notes: list[str] = []
         self.warnings: list[Problem] = []
+        self.told: list[dict[str, Any]] = []
         self._services = {type(service): service for service in services}
         self._cancel_after = cancel_after
 
@@ -28,6 +29,9 @@ class RecordingContext:
 
     def warn(self, problem: Problem) -> None:
         self.warnings.append(problem)
+
+    def tell(self, type: str, *, keep: bool = True, **data: Any) -> None:
+        self.told.append({"type": type, **data})
 
     def check_cancelled(self) -> None:
         if self._cancel_after is not None and len(self.reports) >= self._cancel_after:

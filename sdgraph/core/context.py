@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from sdgraph.errors import Problem
 
 S = TypeVar("S")
+
+ResourceEvent = Literal["model", "remedy"]
+"""What may happen to the resources of a run: a model comes, moves or goes; memory ran out and a remedy was taken."""
 
 
 class RunContext(Protocol):
@@ -38,3 +44,28 @@ class RunContext(Protocol):
         `preview` is a payload to look at meanwhile, `note` one sentence that is worth a line of its own.
         """
         ...
+
+    def tell(self, type: ResourceEvent, *, keep: bool = True, **data: Any) -> None:
+        """Tell of something that happened to a resource; `data` is plain JSON.
+
+        With `keep` the run's report lists it too; without, only listeners hear of it.
+        """
+        ...
+
+
+_CURRENT: ContextVar[RunContext | None] = ContextVar("sdgraph_run_context", default=None)
+
+
+def current_context() -> RunContext | None:
+    """The context of the node that runs on this thread, for services that nodes call; None outside of nodes."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def running(context: RunContext) -> Generator[None]:
+    """Within the `with` block a node runs on this thread under `context`."""
+    token = _CURRENT.set(context)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)

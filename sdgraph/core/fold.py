@@ -33,6 +33,9 @@ class _PlanningContext:
     def progress(self, done: int, total: int, *, preview: Any = None, note: str | None = None) -> None:
         """Nothing to show while planning."""
 
+    def tell(self, type: str, *, keep: bool = True, **data: Any) -> None:
+        """Folded nodes use no resources."""
+
     def warn(self, problem: Problem) -> None:
         self._problems.append(replace(problem, node=problem.node or self._node, severity="warning"))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from sdgraph.core.context import ResourceEvent
 from sdgraph.engine.events import EventStream
 from sdgraph.errors import Problem, RegistryError, RunCancelled
 
@@ -79,3 +80,6 @@ class NodeContext:
         self.check_cancelled()
         said = {} if note is None else {"note": note}
         self._events.emit("node_progress", self._node, done=done, total=total, preview=preview, **said)
+
+    def tell(self, type: ResourceEvent, *, keep: bool = True, **data: Any) -> None:
+        self._events.tell(type, self._node, keep=keep, **data)

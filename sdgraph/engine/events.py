@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from sdgraph.core.context import ResourceEvent
 from sdgraph.errors import Problem
 
 _log = logging.getLogger("sdgraph.run")
@@ -22,6 +23,8 @@ EventType = Literal[
     "node_finished",
     "node_failed",
     "warning",
+    "model",
+    "remedy",
     "run_finished",
 ]
 
@@ -56,6 +59,8 @@ class EventStream:
     def __init__(self, run_id: str, listeners: tuple[Listener, ...]) -> None:
         self.run_id = run_id
         self.problems: list[Problem] = []
+        self.resources: list[Mapping[str, Any]] = []
+        """What happened to resources, for the report."""
         self._listeners = list(listeners)
         self._count = 0
         self._lock = threading.RLock()
@@ -80,6 +85,12 @@ class EventStream:
         """Keep a problem that ends nothing for the report, and tell of it."""
         self.problems.append(problem)
         self.emit("warning", problem.node, problem=problem.to_json())
+
+    def tell(self, type: ResourceEvent, node: str | None, *, keep: bool = True, **data: Any) -> None:
+        """Tell of what happened to a resource, and keep it for the report unless it is of the moment only."""
+        if keep:
+            self.resources.append({"type": type, **({} if node is None else {"node": node}), **data})
+        self.emit(type, node, **data)
 
     def _dismiss(self, listener: Listener, error: Exception) -> None:
         self._listeners.remove(listener)

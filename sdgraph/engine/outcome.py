@@ -22,6 +22,7 @@ def make_report(
     cancelled: bool,
     elapsed_s: float,
     problems: Iterable[Problem],
+    resources: Iterable[Mapping[str, Any]] = (),
 ) -> RunReport:
     """The report. Values in it are views of their own: whoever writes to one changes no stored result."""
     values = dict(plan.graph.constants)
@@ -35,7 +36,8 @@ def make_report(
         if outputs is not None:
             results[name] = {port: shared(value, payloads) for port, value in outputs.items()}
     nodes = {name: _node_report(name, step, cancelled) for name, step in plan.step_of.items()}
-    return RunReport(run_id, _status(plan, cancelled), values, nodes, elapsed_s, tuple(problems), results)
+    status, happened = _status(plan, cancelled), tuple(resources)
+    return RunReport(run_id, status, values, nodes, elapsed_s, tuple(problems), results, happened)
 
 
 def _outputs(step: Step) -> Mapping[str, Any] | None:

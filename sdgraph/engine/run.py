@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from sdgraph.core.context import running
 from sdgraph.engine.context import CancelToken, NodeContext
 from sdgraph.engine.events import EventStream
 from sdgraph.engine.flights import Flights, Turn
@@ -77,6 +78,7 @@ class Run:
                 cancelled=self._cancel.cancelled,
                 elapsed_s=clock() - started,
                 problems=(*self._problems, *self._events.problems),
+                resources=self._events.resources,
             )
         if self._events.has_listeners:
             self._tell_of_hits(report)
@@ -230,7 +232,8 @@ class Run:
         context = NodeContext(node.id, executor.device, executor.services, self._cancel, self._events)
         self._events.emit("node_started", node.id)
         started = executor.clock()
-        outputs = checked_outputs(node, node.spec.construct(inputs).run(context))
+        with running(context):
+            outputs = checked_outputs(node, node.spec.construct(inputs).run(context))
         job.elapsed_s = executor.clock() - started
         job.ran = True
         executor.costs.learn(node.spec.type, job.elapsed_s)

@@ -1,4 +1,4 @@
-"""The model pool: which weights are in memory, who uses them, and what goes when room is needed.
+"""The model pool: which weights are in memory and where, who uses them, and what goes when room is needed.
 
 Handles of one base share its weights, whatever patches they carry: a lease brings the model to the handle's patches,
 and to the base's exact bits where there are none (`sdgraph.models.patches.state`).
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from sdgraph.models.attention_backend import AttentionBackend, set_attention
 from sdgraph.models.load import load_model
 from sdgraph.models.patches.state import ModelState
+from sdgraph.models.placing import CPU, give_back, model_bytes, move_model
+from sdgraph.models.pool_events import Listener, PoolAction, PoolEvent, tell_run
+from sdgraph.models.residents import Key, Resident, Residents, Slot
 from sdgraph.models.towers import TextModel
+from sdgraph.models.weights_bytes import weights_bytes
 from sdgraph.payloads.handles import (
     ControlNetHandle,
     DenoiserHandle,
@@ -37,25 +41,7 @@ if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from torch import nn
 
-Key = tuple[str, str, str, str, int]
-"""A handle's `pool_key`, the device, and the number of the copy."""
-
-
-@dataclass(eq=False)
-class _Slot:
-    """One model's place. `lock` is held by the thread that runs (or loads) the model, and by nobody else."""
-
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    model: Any = None
-    state: ModelState | None = None
-    leases: int = 0
-    """How often the thread that holds `lock` has leased the model."""
-    weights_bytes: int = 0
-    size_bytes: int = 0
-    """Of the weights and of what patches keep beside them."""
-    users: int = 0
-    """Threads that run the model or wait for it."""
-    last_used: int = 0
+__all__ = ["ModelPool", "model_bytes"]
 
 
 class ModelPool:
@@ -65,27 +51,43 @@ class ModelPool:
     loading waits for it instead of loading it again. A thread may lease one model twice; with other patches than those
     of its first lease it gets a copy with weights of its own. To stay free of deadlocks, lease in this order: the
     denoiser, ControlNets by their `pool_key`, then autoencoders.
+
+    Models that nobody uses stay for their next use. When a device's budget is used up, the least recently used of them
+    leaves: to the CPU, from where it comes back by a transfer, while the CPU's budget has room for it; else its memory
+    is freed. Models in use and pinned ones stay.
     """
 
     def __init__(
         self,
-        budget_bytes: int | None = None,
+        budget_bytes: Mapping[str, int] | int | None = None,
         load: Callable[[ModelHandle, str], object] = load_model,
         text_device: str | None = None,
         attention: AttentionBackend = "auto",
+        *,
+        offload: bool = True,
+        free_immediately: bool = False,
+        move: Callable[[Any, str], None] = move_model,
+        listeners: tuple[Listener, ...] = (tell_run,),
     ) -> None:
-        """Models that nobody uses are dropped, least recently used first, while all together exceed `budget_bytes`.
+        """`budget_bytes` is what models may take on each device, or by device; a device without one has no limit.
         Text encoders go to `text_device` if there is one, whatever device a lease asks for.
         Models compute attention as `attention` says, where they have a choice.
+        `offload` lets models wait on the CPU; `free_immediately` lets none wait at all.
+        `move` brings a model to a device in place. `listeners` hear of what comes, moves and goes, and must be quick.
         """
-        self.budget_bytes = budget_bytes
         self.attention: AttentionBackend = attention
-        self._text_device = text_device
         self.load_count = 0
         """Models loaded so far."""
+        self.move_count = 0
+        """Models moved between devices so far."""
+        self._text_device = text_device
+        self._offload = offload
+        self._free_immediately = free_immediately
         self._load = load
+        self._move = move
+        self._listeners = listeners
         self._lock = threading.Lock()
-        self._slots: dict[Key, _Slot] = {}
+        self._residents = Residents(budget_bytes)
         self._clock = itertools.count(1)
 
     @overload
@@ -102,15 +104,19 @@ class ModelPool:
     def lease(
         self, handle: T2IAdapterHandle | IPAdapterHandle | ImageEncoderHandle, device: str = ...
     ) -> AbstractContextManager[Any]: ...
-    def lease(self, handle: ModelHandle, device: str = "cpu") -> AbstractContextManager[Any]:
+    @overload
+    def lease(self, handle: ModelHandle, device: str = ...) -> AbstractContextManager[Any]: ...
+    def lease(self, handle: ModelHandle, device: str = CPU) -> AbstractContextManager[Any]:
         """The handle's model on `device`, with its patches, for this thread alone until the `with` block ends.
 
         It is loaded if need be. Raises ModelError when it can't be loaded or a patch does not fit; the next lease then
         tries again.
         """
-        if self._text_device is not None and isinstance(handle, TextEncoderHandle):
-            device = self._text_device
-        return self._lease(handle, device)
+        return self._lease(handle, self.device_for(handle, device))
+
+    def device_for(self, handle: ModelHandle, device: str) -> str:
+        """The device on which a lease that asks for `device` runs the model."""
+        return self._text_device if self._text_device and isinstance(handle, TextEncoderHandle) else device
 
     @contextmanager
     def _lease(self, handle: ModelHandle, device: str) -> Generator[Any]:
@@ -119,7 +125,7 @@ class ModelPool:
                 slot = held.enter_context(self._held(handle, device, copy))
                 if slot.leases and not (slot.state and slot.state.fits(handle)):
                     continue  # this thread runs it with other patches
-                state = self._prepare(slot, handle, device)
+                state = self._prepare(slot, handle)
                 slot.leases += 1
                 try:
                     yield state.seen_by(handle)
@@ -128,70 +134,186 @@ class ModelPool:
                 return
 
     @contextmanager
-    def _held(self, handle: ModelHandle, device: str, copy: int) -> Generator[_Slot]:
+    def _held(self, handle: ModelHandle, device: str, copy: int) -> Generator[Slot]:
         """A model's place, for this thread alone."""
         key = (*handle.pool_key, device, copy)
         with self._lock:
-            slot = self._slots.setdefault(key, _Slot())
+            slot = self._residents.slots.setdefault(key, Slot(home=device))
             slot.users += 1
         try:
             with slot.lock:
                 yield slot
         finally:
-            with self._lock:
-                slot.users -= 1
-                slot.last_used = next(self._clock)
-                if slot.model is None and not slot.users:
-                    self._slots.pop(key, None)
-                self._make_room()
+            self._let_go(key, slot)
+            self._make_room(device)
 
-    def _prepare(self, slot: _Slot, handle: ModelHandle, device: str) -> ModelState:
-        """Load the model unless it is there, and bring it to the handle's patches."""
+    def _let_go(self, key: Key, slot: Slot) -> None:
+        """Count one user less; the last one takes the model along when none is to wait."""
+        with self._lock:
+            slot.users -= 1
+            slot.last_used = next(self._clock)
+            leaves = self._free_immediately and not slot.users and key[:3] not in self._residents.pinned
+            freed = self._drop(slot) if leaves and slot.model is not None else None
+            self._residents.forget_if_empty(key, slot)
+        if freed is not None:
+            self._tell_freed(freed)
+
+    def _prepare(self, slot: Slot, handle: ModelHandle) -> ModelState:
+        """Get the model to its device, by loading or moving it, and bring it to the handle's patches."""
         if slot.model is None:
-            model = self._load(handle, device)
-            if self.attention != "auto" and isinstance(handle, (DenoiserHandle, ControlNetHandle)):
-                set_attention(cast("nn.Module", model), self.attention, device)
-            with self._lock:
-                slot.model, slot.state, slot.weights_bytes = model, ModelState(model), model_bytes(model)
-                self.load_count += 1
+            self._load_into(slot, handle)
+        elif slot.place != slot.home:
+            self._make_room(slot.home, slot.size_bytes)
+            self._transfer(slot, slot.home, "returned")
         assert slot.state is not None  # set with the model
+        self._set_attention(slot, handle)
         try:
             slot.state.bring_to(handle)
         finally:
             with self._lock:
                 slot.size_bytes = slot.weights_bytes + slot.state.extra_bytes
-                self._make_room()
+            self._make_room(slot.home)
         return slot.state
+
+    def _load_into(self, slot: Slot, handle: ModelHandle) -> None:
+        started = time.perf_counter()
+        self._make_room(slot.home, weights_bytes(handle) or 0)
+        model = self._load(handle, slot.home)
+        with self._lock:
+            slot.take(model, handle, model_bytes(model))
+            self.load_count += 1
+        self._tell("loaded", slot, time.perf_counter() - started)
+
+    def _set_attention(self, slot: Slot, handle: ModelHandle) -> None:
+        if slot.attention != self.attention and isinstance(handle, (DenoiserHandle, ControlNetHandle)):
+            set_attention(cast("nn.Module", slot.model), self.attention, slot.home)
+            slot.attention = self.attention
+
+    # Budgets.
+
+    def _make_room(self, device: str, more_bytes: int = 0) -> None:
+        """Let idle models leave a device until `more_bytes` fit its budget, or none is left that can go."""
+        while self._send_off(device, lambda: self._residents.first_to_go(device, more_bytes)):
+            pass
+
+    def _send_off(self, device: str, choose: Callable[[], tuple[Key, Slot] | None]) -> int:
+        """Offload or free the model that `choose` picks; the bytes that the device gets back, 0 if it picks none."""
+        with self._lock:
+            if (chosen := choose()) is None:
+                return 0
+            key, slot = chosen
+            slot.users += 1
+            slot.lock.acquire()  # at once: only users hold it, and there was none
+        gone_bytes = slot.size_bytes
+        try:
+            if not (device != CPU and self._offload and self._park(slot)):
+                with self._lock:
+                    freed = self._drop(slot)
+                self._tell_freed(freed)
+        finally:
+            slot.lock.release()
+            with self._lock:
+                slot.users -= 1
+                self._residents.forget_if_empty(key, slot)
+        return gone_bytes
+
+    def _park(self, slot: Slot) -> bool:
+        """Move a model to the CPU, without its patches, if its budget has room or gets it; else False."""
+        self._make_room(CPU, slot.weights_bytes)
+        with self._lock:
+            if not self._residents.fits(CPU, slot.weights_bytes):
+                return False
+        assert slot.state is not None
+        slot.state.to_base()
+        try:
+            self._transfer(slot, CPU, "offloaded")
+        except MemoryError:
+            return False
+        return True
+
+    def _transfer(self, slot: Slot, device: str, what: PoolAction) -> None:
+        """Move a model that this thread holds."""
+        started, left = time.perf_counter(), slot.place
+        self._move(slot.model, device)
+        with self._lock:
+            assert slot.state is not None
+            slot.place = device
+            slot.size_bytes = slot.weights_bytes + slot.state.extra_bytes
+            self.move_count += 1
+        give_back(left)
+        self._tell(what, slot, time.perf_counter() - started)
+
+    def _drop(self, slot: Slot) -> PoolEvent:
+        """Needs the lock."""
+        return PoolEvent("freed", slot.name, slot.place, slot.drop())
+
+    # What others may ask for and see.
+
+    def pin(self, handle: ModelHandle) -> None:
+        """Keep a model where it is, whatever the budgets say, until `unpin` or `release` names it."""
+        with self._lock:
+            self._residents.pinned.add(handle.pool_key)
+
+    def unpin(self, handle: ModelHandle) -> None:
+        """Let a model go again when room is needed."""
+        with self._lock:
+            self._residents.pinned.discard(handle.pool_key)
+
+    def release(self, handle: ModelHandle | None = None) -> int:
+        """Free a model now, on every device and pinned or not, unless somebody uses it; the bytes freed.
+
+        Without a handle all go that are not pinned.
+        """
+        with self._lock:
+            if handle is not None:
+                self._residents.pinned.discard(handle.pool_key)
+            chosen = [
+                (key, slot) for key, slot in self._residents.idle() if handle is None or key[:3] == handle.pool_key
+            ]
+            freed = [self._drop(slot) for _, slot in chosen]
+            for key, slot in chosen:
+                self._residents.forget_if_empty(key, slot)
+        for event in freed:
+            self._tell_freed(event)
+        return sum(event.bytes for event in freed)
+
+    def vacate(self, device: str) -> int:
+        """Let every idle model leave a device, as if its budget were used up; the bytes that it gets back."""
+        gone = 0
+        while bytes_ := self._send_off(device, lambda: next(self._residents.idle(device), None)):
+            gone += bytes_
+        give_back(device)
+        return gone
 
     @property
     def held_bytes(self) -> int:
-        """Memory of the weights that the pool holds, and of the originals of patched ones."""
+        """Memory of the weights that the pool holds anywhere, and of the originals of patched ones."""
+        return self.bytes_on()
+
+    def bytes_on(self, device: str | None = None) -> int:
+        """The same on one device."""
         with self._lock:
-            return self._held_bytes()
+            return self._residents.bytes_on(device)
 
-    def release(self, handle: ModelHandle | None = None) -> int:
-        """Drop a model (without a handle: all) now, on every device, unless somebody uses it; the bytes freed."""
+    def residents(self) -> tuple[Resident, ...]:
+        """The models in memory, the most recently used first."""
         with self._lock:
-            before = self._held_bytes()
-            for key, slot in list(self._slots.items()):
-                if not slot.users and (handle is None or key[:3] == handle.pool_key):
-                    del self._slots[key]
-            return before - self._held_bytes()
+            return self._residents.listed()
 
-    def _held_bytes(self) -> int:
-        return sum(slot.size_bytes for slot in self._slots.values())
+    def holds(self, handle: ModelHandle, device: str = CPU) -> bool:
+        """Whether a lease on `device` would find the model there, without loading or moving it."""
+        home = self.device_for(handle, device)
+        with self._lock:
+            slot = self._residents.slots.get((*handle.pool_key, home, 0))
+            return slot is not None and slot.model is not None and slot.place == home
 
-    def _make_room(self) -> None:
-        if self.budget_bytes is None:
-            return
-        idle = sorted((slot.last_used, key) for key, slot in self._slots.items() if not slot.users)
-        for _, key in idle:
-            if self._held_bytes() <= self.budget_bytes:
-                return
-            del self._slots[key]
+    def _tell_freed(self, event: PoolEvent) -> None:
+        give_back(event.device)
+        self._say(event)
 
+    def _tell(self, what: PoolAction, slot: Slot, elapsed_s: float) -> None:
+        self._say(PoolEvent(what, slot.name, slot.place, slot.size_bytes, elapsed_s))
 
-def model_bytes(model: Any) -> int:
-    """Memory of a model's weights and buffers, in bytes."""
-    modules = model.modules if isinstance(model, TextModel) else (model,)
-    return sum(tensor.nbytes for module in modules for tensor in itertools.chain(module.parameters(), module.buffers()))
+    def _say(self, event: PoolEvent) -> None:
+        for listener in self._listeners:
+            listener(event)

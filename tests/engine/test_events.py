@@ -1,5 +1,6 @@
 """The events of a run: numbered, in order, and no listener can stop it."""
 
+from sdgraph.core.context import RunContext, current_context
 from sdgraph.core.workflow import Workflow
 from sdgraph.engine.events import RunEvent
 from tests.engine.runs import diamond, in_memory
@@ -51,3 +52,21 @@ def test_progress_reaches_listeners_and_previews_stay_out_of_json() -> None:
     assert progress.to_json() == {
         "seq": progress.seq, "run_id": progress.run_id, "type": "node_progress", "node": "n0", "done": 1, "total": 2,
     }  # fmt: skip
+
+
+def test_what_happens_to_resources_is_heard_and_kept_unless_it_is_of_the_moment() -> None:
+    heard: list[RunEvent] = []
+    bench = in_memory()
+
+    def work(ctx: RunContext) -> None:
+        assert current_context() is ctx
+        ctx.tell("model", keep=False, what="loading", done_bytes=1, total_bytes=2)
+        ctx.tell("model", what="loaded", bytes=2)
+
+    bench.log.hooks["root"] = work
+    report = bench.run(diamond(), listeners=(heard.append,))
+    told = [event.to_json() for event in heard if event.type == "model"]
+    assert [event["what"] for event in told] == ["loading", "loaded"]
+    assert {event["node"] for event in told} == {"root"}
+    assert report.resources == ({"type": "model", "node": "root", "what": "loaded", "bytes": 2},)
+    assert current_context() is None

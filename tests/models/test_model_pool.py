@@ -20,6 +20,7 @@ from torch import nn
 
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import Checkpoint, read_checkpoint
+from sdgraph.models.load import load_model
 from sdgraph.models.patches import patched
 from sdgraph.models.patches.lora import lora_fingerprint
 from sdgraph.models.pool import ModelPool, model_bytes
@@ -360,4 +361,23 @@ def test_a_thread_that_holds_a_model_gets_a_copy_for_other_patches(
         with pool.lease(handle) as other, pool.lease(handle) as same:
             assert other is same is not plain
             assert bits(plain) == before != bits(other)
+    assert pool.load_count == 2
+
+
+def test_a_patched_model_leaves_as_its_base_and_comes_back_with_its_patches(
+    tiny: Checkpoint, lora_files: tuple[Path, ...]
+) -> None:
+    moved: list[str] = []
+    pool = ModelPool(
+        {"cuda:0": 0}, lambda handle, device: load_model(handle), move=lambda model, device: moved.append(device)
+    )
+    plain = ModelPool()
+    for handle in (variant(tiny.denoiser, lora_files[0]), variant(tiny.text_encoder, lora_files[1])):
+        with plain.lease(handle) as model:
+            wanted = bits(model)
+        for _ in range(2):
+            with pool.lease(handle, "cuda:0") as model:
+                assert bits(model) == wanted
+            assert pool.bytes_on("cpu") == pool.held_bytes
+    assert moved == ["cpu", "cuda:0", "cpu"] * 2
     assert pool.load_count == 2

@@ -42,6 +42,13 @@ class ModelState:
             self._set_words(_embeddings(handle))
             self._words = wanted
 
+    def to_base(self) -> None:
+        """Make the model the base, with nothing beside its own weights."""
+        self._patched.restore()
+        if self._words != ():
+            self._set_words(())
+            self._words = ()
+
     def seen_by(self, handle: ModelHandle) -> Any:
         """The model as the holder of a lease sees it: a text model says which handle it serves just now."""
         if _is_text(self._model) and self._model.handle != handle:
