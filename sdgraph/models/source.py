@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from sdgraph.errors import ModelError
+from sdgraph.payloads.places import may_download, model_path
 
 SourceKind = Literal["builtin", "synthetic", "hf", "path"]
 
@@ -48,17 +49,22 @@ def parse_source(text: str) -> ModelSource:
     scheme, colon, rest = text.partition(":")
     if colon and scheme == "hf":
         found = _HUB.fullmatch(rest)
-        if found is None or ".." in rest.split("/"):
+        if found is None or _leads_out(found["part"] or ""):
             raise _bad_source(text, "Write `hf:org/name` or `hf:org/name@revision`.")
         return ModelSource("hf", found["name"], found["part"] or "", found["revision"])
     if colon and scheme in ("builtin", "synthetic"):
         name, _, part = rest.partition("/")
-        if not re.fullmatch(r"[\w-]+", name) or ".." in part.split("/"):
+        if not re.fullmatch(r"[\w-]+", name) or _leads_out(part):
             raise _bad_source(text, f"Write `{scheme}:NAME` or `{scheme}:NAME/PART`.")
         return ModelSource("builtin" if scheme == "builtin" else "synthetic", name, part)
     if not text.strip() or "\0" in text:
         raise _bad_source(text, "Write `builtin:shapes`, a folder, or `hf:org/name`.")
     return ModelSource("path", text)
+
+
+def _leads_out(part: str) -> bool:
+    """Whether a part is no place inside the model."""
+    return ".." in part.split("/") or part.startswith("/") or "\0" in part
 
 
 def resolve(text: str) -> Path:
@@ -93,7 +99,7 @@ def locate(text: str) -> Path:
             root, hint = _hub_folder(source), "Check the part's name on the hub."
         case "path":
             root, hint = (
-                Path(source.name).expanduser(),
+                model_path(source.name),
                 "Check the path; a relative one counts from where sdgraph runs.",
             )
     place = root / source.part
@@ -129,6 +135,8 @@ def _hub_folder(source: ModelSource) -> Path:
             return found
     except LocalEntryNotFoundError:
         pass
+    if not may_download():
+        raise _not_downloaded(source)
     try:
         return snapshot(local=False)
     except HfHubHTTPError as error:
@@ -149,6 +157,12 @@ def _offline(source: ModelSource) -> ModelError:
         f"`hf:{source.name}` is not in the hub's local cache, and the hub can't be reached.",
         f"Go online once, or copy the model here and give its folder; `hf download {source.name}` fills the cache.",
     )
+
+
+def _not_downloaded(source: ModelSource) -> ModelError:
+    message = f"`hf:{source.name}` is not in the hub's local cache, and workflows may not download models here."
+    hint = f"Who runs the server can fetch it with `hf download {source.name}`, or set SDGRAPH_SERVER_DOWNLOADS."
+    return ModelError("model-not-downloaded", message, hint)
 
 
 def _bad_source(text: str, hint: str) -> ModelError:

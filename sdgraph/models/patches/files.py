@@ -12,6 +12,7 @@ from sdgraph.errors import ModelError
 from sdgraph.models.header import damaged, read_header
 from sdgraph.models.source import parse_source, resolve
 from sdgraph.models.weights import PICKLES, pickle_refused
+from sdgraph.payloads.places import model_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +85,7 @@ def _named_file(source: str) -> Path | None:
     if Path(source).suffix not in (_SUFFIX, *PICKLES):
         return None
     if parse_source(source).kind == "path":
-        path = Path(source).expanduser()
+        path = model_path(source)
     else:
         head, _, name = source.rpartition("/")
         path = resolve(head) / name

@@ -20,6 +20,7 @@ import numpy as np
 from sdgraph.errors import ModelError
 from sdgraph.models.fingerprint import fingerprint_files
 from sdgraph.models.source import parse_source
+from sdgraph.payloads.places import may_download, model_path
 
 PACKAGE = "controlnet_aux"
 WEIGHTS = "hf:lllyasviel/Annotators"
@@ -76,7 +77,7 @@ def weights_folder(kind: str, source: str) -> Path:
     """
     files, parsed = DETECTORS[kind].files, parse_source(source)
     if parsed.kind != "hf":
-        folder = Path(source).expanduser()
+        folder = model_path(source)
         missing = [name for name in files if not (folder / name).is_file()]
         if missing:
             raise _missing(kind, f"{folder} has no {' and no '.join(missing)}")
@@ -123,7 +124,9 @@ def _hub_file(kind: str, repository: str, revision: str | None, name: str) -> Pa
     try:
         return path(local=True)
     except LocalEntryNotFoundError:
-        pass
+        if not may_download():
+            why = f"{name} of {repository} is not in the hub's cache, and may not be downloaded"
+            raise _missing(kind, why) from None
     try:
         return path(local=False)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
