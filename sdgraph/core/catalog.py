@@ -36,6 +36,7 @@ def describe_node(spec: NodeSpec) -> dict[str, Any]:
         "doc": spec.doc,
         "lane": spec.cls.node_lane,
         "saves": spec.has_deliver,
+        "folds": spec.cls.node_fold,
         "inputs": [_input(port, port_docs(spec.cls).get(port.name, "")) for port in spec.inputs.values()],
         "outputs": [
             {"name": port.name, "type": port.type_name, "help": output_docs.get(port.name, "")}

@@ -42,6 +42,8 @@ export interface NodeType {
   readonly lane: string;
   /** It writes files. */
   readonly saves: boolean;
+  /** It is computed while planning when nothing that runs feeds it. */
+  readonly folds?: boolean;
   readonly inputs: readonly InputPort[];
   readonly outputs: readonly OutputPort[];
 }
