@@ -90,7 +90,7 @@ export interface EditorActions {
   /** Plan again soon (debounced); called by itself after every change. */
   refreshPlan(): void;
   /** Queue a run. `inputs` are values of exposed inputs by name. */
-  run(options?: { readonly inputs?: Dict<Json>; readonly outputs?: readonly string[] }): Promise<void>;
+  startRun(options?: { readonly inputs?: Dict<Json>; readonly outputs?: readonly string[] }): Promise<void>;
   cancelRun(): Promise<void>;
 
   notify(notice: Omit<Notice, "id">): void;
