@@ -9,6 +9,7 @@
     ├── MediaError           a picture is missing, damaged or too large
     ├── SamplingError        a schedule, solver or stage can't work
     ├── NodeError            a node failed while it ran
+    ├── WorkerDied           the process that ran a workflow is gone; results so far are kept
     └── RunCancelled         the run was cancelled; results so far are kept
 
 An error's text says what was expected, what was found and what to do. Its `code` is stable: programs match on it.
@@ -115,6 +116,16 @@ class SamplingError(SdgraphError):
 
 class NodeError(SdgraphError):
     """A node failed while it ran."""
+
+
+class WorkerDied(SdgraphError):
+    """The process that ran a workflow is gone. What had finished stays stored."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("worker-died", message, "Finished results are kept: run it again to go on.")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (WorkerDied, (self.problem.message,))
 
 
 class RunCancelled(SdgraphError):

@@ -75,6 +75,21 @@ class Settings(BaseSettings):
     cpu_threads: int | None = Field(
         None, ge=1, le=1024, description="Nodes that compute on the processor at once. Without it one for each core."
     )
+    worker_silence_s: float = Field(
+        60.0, gt=0, description="Seconds without a sign of life after which `serve` ends a worker process."
+    )
+    worker_cancel_s: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds that a cancelled run may take to stop before `serve` ends its worker; the loading of a "
+        "model can't be interrupted in another way.",
+    )
+    run_silence_s: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds without any event after which `serve` takes a run to hang and ends its worker. Without it "
+        "there is no limit.",
+    )
     max_nodes: int = Field(50_000, ge=1, description="Nodes that a workflow may have, subgraphs unfolded.")
     debug: bool = Field(False, description="Show the traceback of an error in sdgraph itself.")
 
@@ -82,6 +97,17 @@ class Settings(BaseSettings):
     def home_folder(self) -> Path:
         """The home folder; it may not exist yet."""
         return self.home.expanduser() if self.home else user_cache_path("sdgraph")
+
+    @property
+    def pictures_folder(self) -> Path:
+        """Where workers keep the pictures of finished runs."""
+        return self.home_folder / "pictures"
+
+    def environment(self) -> dict[str, str]:
+        """The same settings as environment variables, for another process."""
+        found = self.model_dump(mode="json", exclude_none=True)
+        texts = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in found.items()}
+        return {_PREFIX + name.upper(): text for name, text in texts.items()}
 
     @property
     def results_folder(self) -> Path | None:

@@ -39,7 +39,8 @@ class Loaded:
     document: WorkflowDocument
     inputs: Mapping[str, Any]
     graph: Graph
-    folder: Path
+    folder: Path | None
+    """None for a workflow that may read no other file."""
     name: str
     warnings: tuple[Problem, ...]
 

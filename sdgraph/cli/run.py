@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
-from sdgraph import __version__
 from sdgraph.cli.failure import CANCELLED, FAILED
 from sdgraph.cli.loading import Loaded, load
-from sdgraph.cli.memory import peak_memory_bytes
 from sdgraph.cli.options import cache_option, device_option, file_argument, input_options, json_option
 from sdgraph.cli.progress import progress
 from sdgraph.cli.signals import cancel_on_signals
 from sdgraph.cli.stores import Shelf, open_shelf
 from sdgraph.cli.streams import err, out, out_json, show_problems
-from sdgraph.core.inline import self_contained
+from sdgraph.cli.workshop import Workshop, report_json, status_of
 from sdgraph.core.registry import Registry
-from sdgraph.engine.context import CancelToken, Services
-from sdgraph.engine.deliver import Delivered, deliver, delivers_files, picture_texts, require_writable
-from sdgraph.engine.executor import Executor
-from sdgraph.engine.plan import Action, Plan, make_plan
-from sdgraph.engine.record import records_of
+from sdgraph.engine.context import CancelToken
+from sdgraph.engine.deliver import Delivered, delivers_files, require_writable
+from sdgraph.engine.plan import Plan
 from sdgraph.engine.report import RunReport, RunStatus
-from sdgraph.models.device import resolve_device
-from sdgraph.models.pool import ModelPool
-from sdgraph.settings import Settings, read_settings
+from sdgraph.settings import read_settings
 
 _EXIT_CODES: Mapping[RunStatus, int] = {"done": 0, "partial": FAILED, "failed": FAILED, "cancelled": CANCELLED}
 _MAX_NAMED = 8
@@ -69,74 +62,28 @@ def run(
     loaded = load(file, given, inputs_file, registry, settings)
     show_problems(loaded.warnings)
     with open_shelf(settings, registry) as shelf:
-        before = shelf.journal.read(loaded.name) if shelf.journal else None
-        plan = make_plan(loaded.graph, shelf.store, outputs=only or None, before=before)
+        workshop = Workshop(settings, registry, shelf)
+        plan = workshop.plan(loaded, only or None)
         if delivers_files(plan):
             require_writable(folder)
-        executor = _executor(plan, registry, shelf, settings)
-        report = _execute(executor, plan)
-        if shelf.journal:
-            shelf.journal.write(loaded.name, records_of(plan, report, shelf.lasting))
-        whole = self_contained(loaded.document, loaded.folder)
-        texts = picture_texts(whole, loaded.inputs, loaded.graph, registry, __version__)
-        delivered = deliver(plan, report, executor.payloads, folder, texts)
-        status = _status(report, delivered)
+        report = _execute(workshop, loaded, plan)
+        delivered = workshop.deliver(loaded, plan, report, folder)
+        status = status_of(report, delivered)
         if status == "cancelled":
             err(_kept_text(report, shelf))
     show_problems(delivered.problems)
     err(_summary(report, status))
     if as_json:
-        out_json(_as_json(report, delivered, status, loaded))
+        out_json(report_json(loaded, report, delivered))
     else:
         _show(delivered)
     return _EXIT_CODES[status]
 
 
-def _executor(plan: Plan, registry: Registry, shelf: Shelf, settings: Settings) -> Executor:
-    will_compute = any(
-        step.action in (Action.RUN, Action.MAYBE) and step.node.spec.cls.node_lane == "device"
-        for step in plan.steps.values()
-    )
-    factories = dict(registry.services)
-    factories[ModelPool] = lambda: ModelPool(
-        settings.models_budget_bytes,
-        text_device=settings.text_device and resolve_device(settings.text_device),
-        attention=settings.attention,
-    )
-    return Executor(
-        registry,
-        shelf.store,
-        # Finding the best device needs torch, which a run that computes nothing must not load.
-        device=resolve_device(settings.device) if will_compute else "cpu",
-        threads={"cpu": settings.cpu_threads} if settings.cpu_threads else None,
-        services=Services(factories),
-    )
-
-
-def _execute(executor: Executor, plan: Plan) -> RunReport:
+def _execute(workshop: Workshop, loaded: Loaded, plan: Plan) -> RunReport:
     token = CancelToken()
     with progress(plan) as listener, cancel_on_signals(token):
-        return executor.run(plan, listeners=(listener,), cancel=token)
-
-
-def _status(report: RunReport, delivered: Delivered) -> RunStatus:
-    failed = any(problem.severity == "error" for problem in delivered.problems)
-    if not failed or report.status in ("failed", "cancelled"):
-        return report.status
-    return "partial" if delivered.files or any(delivered.outputs.values()) else "failed"
-
-
-def _as_json(report: RunReport, delivered: Delivered, status: RunStatus, loaded: Loaded) -> dict[str, Any]:
-    problems = (*loaded.warnings, *report.problems, *delivered.problems)
-    return {
-        "run_id": report.run_id,
-        "status": status,
-        "outputs": dict(delivered.outputs),
-        "nodes": {name: node.to_json() for name, node in report.nodes.items()},
-        "elapsed_s": round(report.elapsed_s, 6),
-        "peak_memory_bytes": peak_memory_bytes(),
-        "problems": [problem.to_json() for problem in problems],
-    }
+        return workshop.run(loaded, plan, listeners=(listener,), cancel=token)
 
 
 def _show(delivered: Delivered) -> None:

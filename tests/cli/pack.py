@@ -1,6 +1,7 @@
 """A node pack for the tests of the command line; the fixture `toy_pack` installs it, as any other pack is."""
 
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -86,14 +87,32 @@ class Wait(Node[NumberOut], type="toy.wait", version=1):
     """Works in steps until the run is cancelled."""
 
     value: In[int] = port(0)
+    steps: In[int] = port(100_000)
 
     def run(self, ctx: RunContext) -> NumberOut:
         Path(os.environ["TOY_STARTED"]).touch()
         pause = threading.Event()
-        for done in range(100_000):
-            ctx.progress(done, 100_000)
+        for done in range(self.steps):
+            ctx.progress(done, self.steps)
             pause.wait(0.002)
         return NumberOut(value=self.value)
 
 
-PACK = NodePack(name="toys", version="1", nodes=(Add, Fill, Noise, Circle, Fail, Wait))
+class Print(Node[NumberOut], type="toy.print", version=1):
+    """Prints, and lets a child print."""
+
+    def run(self, ctx: RunContext) -> NumberOut:
+        print("printed", flush=True)
+        subprocess.run(["echo", "from a child"], check=True)
+        return NumberOut(value=1)
+
+
+class Deaf(Node[NumberOut], type="toy.deaf", version=1):
+    """Never looks whether its run was cancelled."""
+
+    def run(self, ctx: RunContext) -> NumberOut:
+        threading.Event().wait()
+        return NumberOut(value=1)
+
+
+PACK = NodePack(name="toys", version="1", nodes=(Add, Fill, Noise, Circle, Fail, Wait, Print, Deaf))

@@ -22,6 +22,7 @@ NOT_CODES = {
     "nearest-exact",
     "no-referrer",
     "same-origin",
+    "sdgraph-outbox",
     "sdgraph-server",
 }
 """Strings of the same form that mean something else: threads, synthetic models, interpolations, HTTP headers."""

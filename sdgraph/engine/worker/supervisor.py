@@ -1,0 +1,100 @@
+"""Keeps one worker going: starts it when it is needed, and again when it died, a little later each time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from sdgraph.engine.worker.frames import Message
+from sdgraph.engine.worker.job import Job, Report
+from sdgraph.engine.worker.process import Launch, RunItem, WorkerProcess
+from sdgraph.errors import WorkerDied
+
+_log = logging.getLogger("sdgraph.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before a worker that died is started again: twice as long each time, in seconds."""
+
+    first_s: float = 0.5
+    most_s: float = 30.0
+
+    def delay_s(self, deaths: int) -> float:
+        """After so many deaths without a finished run between them."""
+        return 0.0 if deaths == 0 else min(self.first_s * 2.0 ** min(deaths - 1, 30), self.most_s)
+
+
+class Supervisor:
+    """One worker, whatever process it is at the moment. It has one user at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        launch: Launch,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self.starts = 0
+        """Processes started so far."""
+        self._launch = launch
+        self._backoff = backoff or Backoff()
+        self._sleep = sleep
+        self._deaths = 0
+        self._process: WorkerProcess | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def process(self) -> WorkerProcess | None:
+        """The process that is alive, if one is."""
+        return self._process if self._process is not None and self._process.alive else None
+
+    @property
+    def vitals(self) -> Message:
+        """What the worker last said of its memory and models; empty while it is down."""
+        return self.process.vitals if self.process else {}
+
+    async def ready(self) -> WorkerProcess:
+        """The worker, started if need be; tried again until it comes up. Ask before a run is taken from the queue."""
+        async with self._starting:
+            while (process := self.process) is None:
+                if self._process is not None:
+                    self._note_death()
+                await self._sleep(self._backoff.delay_s(self._deaths))
+                try:
+                    self.starts += 1
+                    self._process = await WorkerProcess.start(self._launch)
+                except WorkerDied as error:
+                    self._deaths += 1
+                    _log.error("worker %s: %s", self.name, error)
+            return process
+
+    async def run(self, job: Job) -> AsyncGenerator[RunItem]:
+        """The events and previews of a run, and at last its report. Raises WorkerDied; the next run starts it again."""
+        process = await self.ready()
+        async with aclosing(process.run(job)) as items:
+            async for item in items:
+                if isinstance(item, Report):
+                    self._deaths = 0
+                yield item
+
+    async def cancel(self, run_id: str) -> None:
+        """Let a run stop at its next step."""
+        if process := self.process:
+            await process.cancel(run_id)
+
+    async def stop(self) -> None:
+        """End the worker."""
+        async with self._starting:
+            if self._process is not None:
+                await self._process.stop()
+                self._process = None
+
+    def _note_death(self) -> None:
+        self._deaths += 1
+        self._process = None
+        _log.warning("worker %s died and is started again", self.name)
