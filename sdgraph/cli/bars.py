@@ -47,6 +47,9 @@ class Bars:
             self._tasks[node] = self._progress.add_task(node, total=None)
         elif event.type == "node_progress" and node in self._tasks:
             self._progress.update(self._tasks[node], completed=event.data["done"], total=event.data["total"])
+        elif event.type == "model" and "done_bytes" in event.data and node in self._tasks:
+            loaded, total = (event.data[name] // 2**20 for name in ("done_bytes", "total_bytes"))
+            self._progress.update(self._tasks[node], completed=loaded, total=total)
         if (line := line_of(event, self._plan)) is not None:
             self._progress.console.print(Text(line), soft_wrap=True)
         if event.type in ("node_finished", "node_failed"):

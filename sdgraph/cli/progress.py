@@ -51,11 +51,24 @@ def line_of(event: RunEvent, plan: Plan) -> str | None:
             return f"ran   {event.node}  {event.data['elapsed_s']:.2f} s  ({_reason(event, plan)})"
         case "node_progress" if "note" in event.data:
             return f"note  {event.node}  {event.data['note']}"
+        case "model" if "bytes" in event.data:
+            return _model_line(event)
+        case "remedy":
+            return f"memory {event.node}  {event.data['text']}"
         case "node_failed" | "warning":
             problem = Problem(**event.data["problem"])
             return f"{problem.severity}: {problem}"
         case _:
             return None
+
+
+def _model_line(event: RunEvent) -> str:
+    """What became of a model: where it is, how large it is, how long it took."""
+    data = event.data
+    took = f", {data['elapsed_s']:.2f} s" if data["elapsed_s"] else ""
+    return (
+        f"model {event.node}  {data['what']} {data['model']} ({data['bytes'] / 2**20:.1f} MiB, {data['device']}{took})"
+    )
 
 
 def _reason(event: RunEvent, plan: Plan) -> str:

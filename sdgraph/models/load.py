@@ -10,6 +10,7 @@ from sdgraph.models.checkpoint import open_layout
 from sdgraph.models.controlnet_file import load_controlnet_file
 from sdgraph.models.ip_adapter_file import load_ip_adapter
 from sdgraph.models.layout import Layout
+from sdgraph.models.load_progress import read_ahead
 from sdgraph.models.single_file import FileLayout
 from sdgraph.models.source import locate
 from sdgraph.models.text_files import open_text_files
@@ -131,6 +132,7 @@ def _load(kind: Any, handle: ModelHandle, component: str, device: str) -> nn.Mod
     for path in files:
         if path.suffix == ".safetensors":
             check_whole(path)
+    read_ahead(files, f"{handle.source}/{component}")
     # diffusers' fast path needs the package accelerate.
     options: dict[str, Any] = {} if kind.__module__.startswith("transformers.") else {"low_cpu_mem_usage": False}
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -66,13 +66,16 @@ class ModelPool:
         *,
         offload: bool = True,
         free_immediately: bool = False,
+        pinned: Collection[str] = (),
         move: Callable[[Any, str], None] = move_model,
         listeners: tuple[Listener, ...] = (tell_run,),
     ) -> None:
-        """`budget_bytes` is what models may take on each device, or by device; a device without one has no limit.
+        """`budget_bytes` is what models may take on each device, or by device (`OTHER_DEVICES` for those without an
+        entry); a device without one has no limit.
         Text encoders go to `text_device` if there is one, whatever device a lease asks for.
         Models compute attention as `attention` says, where they have a choice.
-        `offload` lets models wait on the CPU; `free_immediately` lets none wait at all.
+        `offload` lets models wait on the CPU; `free_immediately` lets none wait at all. Models of the references
+        `pinned` stay once they are loaded.
         `move` brings a model to a device in place. `listeners` hear of what comes, moves and goes, and must be quick.
         """
         self.attention: AttentionBackend = attention
@@ -83,6 +86,7 @@ class ModelPool:
         self._text_device = text_device
         self._offload = offload
         self._free_immediately = free_immediately
+        self._pinned = frozenset(pinned)
         self._load = load
         self._move = move
         self._listeners = listeners
@@ -181,6 +185,8 @@ class ModelPool:
         model = self._load(handle, slot.home)
         with self._lock:
             slot.take(model, handle, model_bytes(model))
+            if handle.source in self._pinned:
+                self._residents.pinned.add(handle.pool_key)
             self.load_count += 1
         self._tell("loaded", slot, time.perf_counter() - started)
 

@@ -14,6 +14,9 @@ from sdgraph.payloads.handles import ModelHandle, PoolKey
 Key = tuple[str, str, str, str, int]
 """A handle's `pool_key`, the device on which it runs, and the number of the copy."""
 
+OTHER_DEVICES = "*"
+"""In budgets by device: every device that has no entry of its own."""
+
 
 @dataclass(eq=False)
 class Slot:
@@ -76,7 +79,9 @@ class Residents:
 
     def budget_of(self, device: str) -> int | None:
         """Bytes that models may take on a device; None: no limit."""
-        return self._budgets.get(device) if isinstance(self._budgets, Mapping) else self._budgets
+        if not isinstance(self._budgets, Mapping):
+            return self._budgets
+        return self._budgets.get(device, self._budgets.get(OTHER_DEVICES))
 
     def bytes_on(self, device: str | None = None) -> int:
         """Memory of models on a device, or on all."""

@@ -6,10 +6,12 @@ diffusers 0.42 knows one width only).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.models.header import damaged
+from sdgraph.models.load_progress import LoadProgress
 from sdgraph.models.single_file import FileLayout, read_pickle
 from sdgraph.models.weights import PICKLES
 
@@ -30,7 +32,7 @@ def load_part(kind: Any, layout: FileLayout, part: str, number: dtype, allow_pic
         model: Any = kind.from_config(config) if "_class_name" in config else kind(_text_config(kind, config))
     prefix = layout.prefix(part)
     assert prefix is not None
-    tensors = _read(layout, prefix, number, allow_pickle)
+    tensors = _read(layout, part, prefix, number, allow_pickle)
     converted = _converted(layout, part, tensors, config, model)
     _fit(layout, part, model, converted)
     _keep_in_float32(model, number)
@@ -52,7 +54,7 @@ def _text_config(kind: Any, config: dict[str, Any]) -> Any:
     return kind.config_class(**config)
 
 
-def _read(layout: FileLayout, prefix: str, number: dtype, allow_pickle: bool) -> dict[str, Tensor]:
+def _read(layout: FileLayout, part: str, prefix: str, number: dtype, allow_pickle: bool) -> dict[str, Tensor]:
     """The tensors whose names begin with the prefix, without it, in the wanted numbers and in memory of their own."""
     names = [name for name in layout.header.shapes if name.startswith(prefix)]
     if layout.file.suffix in PICKLES:
@@ -60,11 +62,17 @@ def _read(layout: FileLayout, prefix: str, number: dtype, allow_pickle: bool) ->
         return {name.removeprefix(prefix): tensors[name].to(number, copy=True) for name in names}
     from safetensors import SafetensorError, safe_open
 
+    numbers = sum(math.prod(layout.header.shapes[name]) for name in names)
+    progress = LoadProgress(f"{layout.file.name}/{part}", numbers * number.itemsize)
+    tensors: dict[str, Tensor] = {}
     try:
         with safe_open(str(layout.file), framework="pt") as file:
-            return {name.removeprefix(prefix): file.get_tensor(name).to(number, copy=True) for name in names}
+            for name in names:
+                tensor = tensors[name.removeprefix(prefix)] = file.get_tensor(name).to(number, copy=True)
+                progress.advance(tensor.nbytes)
     except SafetensorError as error:
         raise damaged(layout.file, str(error)) from error
+    return tensors
 
 
 def _converted(

@@ -85,3 +85,20 @@ def test_a_node_that_another_process_computes_is_said_to_wait_and_counts_when_it
         assert bars._progress.tasks[0].completed == 1
     assert "wait  b  (another run or process is computing it)" in screen.getvalue()
     assert "hit   b  (computed elsewhere while this run waited)" in screen.getvalue()
+
+
+def test_models_that_come_and_go_have_lines_and_their_loading_moves_the_bar(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bars = Bars(plan, Console(file=io.StringIO(), width=200))
+    events = EventStream("run", (Lines(plan).listen, bars.listen))
+    events.emit("node_started", "a")
+    events.tell("model", "a", keep=False, what="loading", model="m/unet", done_bytes=3 << 20, total_bytes=4 << 20)
+    [task] = [task for task in bars._progress.tasks if task.description == "a"]
+    assert (task.completed, task.total) == (3, 4)
+    events.tell("model", "a", what="loaded", model="m/unet", device="cpu", bytes=4 << 20, elapsed_s=0.5)
+    events.tell("model", "a", what="freed", model="m/vae", device="cpu", bytes=1 << 20, elapsed_s=0.0)
+    assert capsys.readouterr().err.splitlines() == [
+        "model a  loaded m/unet (4.0 MiB, cpu, 0.50 s)",
+        "model a  freed m/vae (1.0 MiB, cpu)",
+    ]
