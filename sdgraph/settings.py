@@ -53,7 +53,29 @@ class Settings(BaseSettings):
         "Without it that is `server.db` in the home folder.",
     )
     models_budget_bytes: ByteSize | None = Field(
-        None, description="Memory for model weights that wait for their next use. Without it there is no limit."
+        None,
+        description="What model weights may take on the device where they run. Models that nobody uses leave it, least "
+        "recently used first, when another one needs the room. Without it there is no limit.",
+    )
+    models_cpu_budget_bytes: ByteSize | None = Field(
+        None,
+        description="The same for the processor's memory, where models wait that had to leave their device. Without it "
+        "that is `SDGRAPH_MODELS_BUDGET_BYTES`.",
+    )
+    models_offload: bool = Field(
+        True,
+        description="Whether models that have to leave a device wait in the processor's memory, from where they come "
+        "back by a transfer; `false` frees them.",
+    )
+    free_immediately: bool = Field(
+        False,
+        description="Free the memory of models as soon as no node uses them. Without it they stay for their next use "
+        "(context reuse).",
+    )
+    pinned_models: str = Field(
+        "",
+        description="Model references, separated by commas, whose models stay once they are loaded, whatever the "
+        "budgets say.",
     )
     device: str = Field(
         "auto",
@@ -151,7 +173,7 @@ def settings_page() -> str:
         "|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():
-        shown = "" if field.default is None else f"`{_shown(field.default)}`"
+        shown = "" if field.default in (None, "") else f"`{_shown(field.default)}`"
         lines.append(f"| `{_PREFIX}{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"
 

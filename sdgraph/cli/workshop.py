@@ -9,6 +9,7 @@ from typing import Any
 from sdgraph import __version__
 from sdgraph.cli.loading import Loaded
 from sdgraph.cli.memory import peak_memory_bytes
+from sdgraph.cli.models import make_pool
 from sdgraph.cli.stores import Shelf
 from sdgraph.core.inline import self_contained
 from sdgraph.core.registry import Registry
@@ -77,12 +78,7 @@ class Workshop:
         return self._executors[device]
 
     def _make_pool(self) -> ModelPool:
-        settings = self.settings
-        return ModelPool(
-            settings.models_budget_bytes,
-            text_device=settings.text_device and resolve_device(settings.text_device),
-            attention=settings.attention,
-        )
+        return make_pool(self.settings)
 
 
 def status_of(report: RunReport, delivered: Delivered) -> RunStatus:
