@@ -36,9 +36,9 @@ _TASKS: dict[str, tuple[Task, ...]] = {
     "synthetic:sd21-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:sdxl-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:sdxl_refiner-tiny": ("image to image",),
-    "synthetic:sd3-tiny": (*_DRAWING, "LoRA"),
-    "synthetic:flux-tiny": (*_DRAWING, "LoRA"),
-    "synthetic:flux_schnell-tiny": _DRAWING,
+    "synthetic:sd3-tiny": (*_DRAWING, "ControlNet", "LoRA"),
+    "synthetic:flux-tiny": (*_DRAWING, "ControlNet", "LoRA"),
+    "synthetic:flux_schnell-tiny": (*_DRAWING, "ControlNet"),
 }
 _KARRAS: tuple[SolverName, ...] = ("dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m", "dpmpp_2s", "unipc")
 """Solvers whose schedulers take Karras' sigmas over all of the model's, as sdgraph does."""
@@ -149,8 +149,8 @@ steep flanks, with every spacing of timesteps, and with velocity prediction.
   only. `dpm2` shows the network the timesteps of its sigmas; diffusers rounds every second one with Karras sigmas.
   Multistep solvers round timesteps where diffusers, with exponential, beta and flow sigmas, cuts their fractions off.
   For Stable Diffusion 3 and FLUX a strength runs int(steps * strength) steps, as everywhere; diffusers rounds up.
-* Image to image and inpainting start from the mean of the encoded picture; the pipelines would draw from its
-  distribution, and are given the mean.
+* Image to image and inpainting start from the mean of the encoded picture, and ControlNets that see latents see the
+  mean; the pipelines would draw from its distribution, and are given the mean.
 """
 
 

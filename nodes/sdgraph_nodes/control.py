@@ -8,9 +8,10 @@ from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.checkpoint import controlnet_fingerprint, read_controlnet
+from sdgraph.models.controlnet import require_encoder
 from sdgraph.models.facts import controls_with, read_fact
-from sdgraph.payloads.control import Control, ControlBranch, ControlMode
-from sdgraph.payloads.handles import ControlNetHandle, Dtype
+from sdgraph.payloads.control import Control, ControlBranch, ControlMode, Shows, require_kind
+from sdgraph.payloads.handles import ControlNetHandle, Dtype, VaeHandle
 from sdgraph.payloads.image import Image
 from sdgraph_nodes.outputs import ControlOut
 
@@ -65,10 +66,23 @@ class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True)
     mode: In[ControlMode] = port("balanced")
     """What matters more: `prompt` weakens the picture's effect on the first layers, `control` does so too but lets the
     picture act on the positive side only, so that guidance amplifies it (guess mode)."""
+    shows: In[Shows] = port("auto", linkable=False)
+    """What the picture shows, for networks that know several kinds (union networks of FLUX.1); `auto` is for all the
+    others."""
+    vae: In[VaeHandle | None] = port(None)
+    """The autoencoder for networks that see latents, as most of Stable Diffusion 3 and FLUX.1 do; without it, the one
+    that came with the denoiser. Others ignore it."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
+        net, vae = known.get("net"), known.get("vae")
+        if isinstance(net, ControlNetHandle):
+            require_kind(net, self.shows)
+            if isinstance(vae, VaeHandle):
+                require_encoder(net, vae)
         return {"control": controls_with(known, "net", self.strength)}
 
     def run(self, ctx: RunContext) -> ControlOut:
-        branch = ControlBranch(self.net, self.image, self.strength, self.start, self.end, self.mode)
+        branch = ControlBranch(
+            self.net, self.image, self.strength, self.start, self.end, self.mode, self.shows, self.vae
+        )
         return ControlOut(control=(self.control or Control(())).with_branch(branch))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sdgraph.errors import ModelError
-from sdgraph.models.controlnet_file import controlnet_family, read_controlnet_file
+from sdgraph.models.controlnet_config import controlnet_facts, inner_width
+from sdgraph.models.controlnet_file import read_controlnet_file
 from sdgraph.models.families import FAMILIES, PIPELINES, SPACES, Family, TowerKind, family_of, part_class
 from sdgraph.models.fingerprint import combine
 from sdgraph.models.layout import FolderLayout, Layout, number
@@ -70,6 +71,14 @@ def read_checkpoint(
     common: dict[str, Any] = {"source": source, "family": family.name, "config": config, "allow_pickle": allow_pickle}
     vae = layout.config("vae")
     space = latent_space(layout.configs / "vae", vae, family.space)
+    autoencoder = VaeHandle(
+        component="vae",
+        fingerprint=layout.fingerprint("vae"),
+        missing=layout.lacks("vae"),
+        space=space,
+        dtype="float32" if vae.get("force_upcast", True) else dtype,
+        **common,
+    )
     scheduler = layout.scheduler()
     if prediction != "checkpoint":
         scheduler["prediction_type"] = prediction
@@ -77,16 +86,9 @@ def read_checkpoint(
         # FLUX's pipeline spaces its steps so whatever the configuration, which has no field for it.
         scheduler.setdefault("timestep_spacing", "trailing")
     return Checkpoint(
-        _denoiser(layout, family, space, common | {"dtype": dtype}, scheduler),
+        _denoiser(layout, family, autoencoder, common | {"dtype": dtype}, scheduler),
         _text_encoder(layout, family, common | {"dtype": dtype}),
-        VaeHandle(
-            component="vae",
-            fingerprint=layout.fingerprint("vae"),
-            missing=layout.lacks("vae"),
-            space=space,
-            dtype="float32" if vae.get("force_upcast", True) else dtype,
-            **common,
-        ),
+        autoencoder,
     )
 
 
@@ -99,9 +101,9 @@ def open_layout(source: str, config: str = "", allow_pickle: bool = False) -> La
 
 
 def _denoiser(
-    layout: Layout, family: Family, space: LatentSpace, common: dict[str, Any], scheduler: dict[str, Any]
+    layout: Layout, family: Family, vae: VaeHandle, common: dict[str, Any], scheduler: dict[str, Any]
 ) -> DenoiserHandle:
-    part = family.denoiser
+    part, space, transformer = family.denoiser, vae.space, family.denoiser == "transformer"
     folder, config = layout.configs / part, layout.config(part)
     channels = space.channels * (_FLUX_PATCH if family.name == "flux" else 1)
     inpainting = family.denoiser == "unet" and config.get("in_channels") == 2 * channels + 1
@@ -125,6 +127,8 @@ def _denoiser(
         inpainting=inpainting,
         sample_px=sample * space.downscale,
         preview=_preview(layout, common, space),
+        inner_width=inner_width(folder, config) if transformer else 0,
+        vae=vae if transformer else None,
         **common,
     )
 
@@ -201,18 +205,13 @@ def read_controlnet(
     place = locate(source)
     if place.is_file():
         return read_controlnet_file(place, source, dtype, config=config, allow_pickle=allow_pickle)
-    described = read_config(place / "config.json")
-    require_class(source, described.get("_class_name"), "ControlNetModel")
-    hint_channels = described.get("conditioning_embedding_out_channels") or (16, 32, 96, 256)
     return ControlNetHandle(
         source=source,
         component="",
         fingerprint=FolderLayout(place, allow_pickle).fingerprint(""),
-        family=controlnet_family(described),
         dtype=dtype,
         allow_pickle=allow_pickle,
-        conditioning_width=number(place, described, "cross_attention_dim"),
-        downscale=2 ** (len(hint_channels) - 1),
+        **controlnet_facts(place, read_config(place / "config.json"), source),
     )
 
 

@@ -39,6 +39,17 @@ class UNetCall:
         return bool(self.negative) and self.negative[item // self.batch]
 
 
+class Seen(Protocol):
+    """What is told of the latents of a step, whatever network sees them."""
+
+    @property
+    def x(self) -> Tensor: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def view(self) -> View: ...
+
+
 class Span(Protocol):
     """The part of sampling in which a branch acts."""
 
@@ -53,18 +64,23 @@ def is_active(branch: Span, progress: float, tolerance: float = 0.0) -> bool:
     return branch.start <= progress + tolerance and (branch.end >= 1 or progress + tolerance < branch.end)
 
 
-def for_items(pictures: Tensor, call: UNetCall, downscale: int, what: str = "control picture") -> Tensor:
+def require_size(sides: tuple[int, int] | list[int], call: Seen, downscale: int, what: str = "control picture") -> None:
+    """Raises SamplingError [control-size] unless height and width are `downscale` times those of the latents."""
+    expected = [side * downscale for side in call.view.whole(call.x)]
+    if list(sides) != expected:
+        raise SamplingError(
+            "control-size",
+            f"The {what} is {_size(sides)} pixels, expected {_size(expected)}.",
+            "Resize it to the size of the result.",
+        )
+
+
+def for_items(pictures: Tensor, call: Seen, downscale: int, what: str = "control picture") -> Tensor:
     """Pictures [1 or B, ...,  H, W] as one per item, [k*B, ..., H, W].
 
     Raises SamplingError [control-size] unless they have `downscale` times the latents' size, [control-batch].
     """
-    expected = [side * downscale for side in call.view.whole(call.x)]
-    if list(pictures.shape[-2:]) != expected:
-        raise SamplingError(
-            "control-size",
-            f"The {what} is {_size(pictures.shape[-2:])} pixels, expected {_size(expected)}.",
-            "Resize it to the size of the result.",
-        )
+    require_size(list(pictures.shape[-2:]), call, downscale, what)
     pictures = call.view.of(pictures, downscale)
     if pictures.shape[0] not in (1, call.batch):
         raise SamplingError(

@@ -1,13 +1,15 @@
-"""ControlNets: what they add to a UNet's features (Zhang et al. 2023)."""
+"""ControlNets: what they add to a UNet's features (Zhang et al. 2023), and which fit which denoiser."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdgraph.errors import ModelError
 from sdgraph.models.control_call import UNetCall, for_items, mismatch
+from sdgraph.models.families import FAMILIES
 from sdgraph.payloads.control import ControlBranch
-from sdgraph.payloads.handles import ControlNetHandle, DenoiserHandle
+from sdgraph.payloads.handles import ControlNetHandle, DenoiserHandle, VaeHandle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +48,7 @@ class OpenControlNet:
             return_dict=False,
         )
         added: list[Tensor] = [*down, mid]
-        return added if whole else [_spread(part, acting, call.x.shape[0]) for part in added]
+        return added if whole else [spread(part, acting, call.x.shape[0]) for part in added]
 
     def _acting(self, call: UNetCall) -> list[int]:
         """The items that it acts on: all, or those of positive conditionings."""
@@ -59,20 +61,36 @@ class OpenControlNet:
 
 def require_match(net: ControlNetHandle, denoiser: DenoiserHandle) -> None:
     """Raises ModelError [control-mismatch] for a ControlNet of another kind of model."""
-    found, expected = _kind(net.family, net.conditioning_width, net.downscale), _kind_of(denoiser)
+    # A network that sees no prompt fits any width; a denoiser whose tokens are not known is tried.
+    width = net.conditioning_width or denoiser.conditioning_width
+    inner = net.inner_width if denoiser.inner_width else 0
+    found = _kind(net.family, width, net.downscale, inner)
+    expected = _kind(
+        denoiser.family, denoiser.conditioning_width, denoiser.space.downscale, net.inner_width and denoiser.inner_width
+    )
     if found != expected:
         raise mismatch(f"The ControlNet `{net.source}`", found, f"is {expected}")
 
 
-def _kind_of(denoiser: DenoiserHandle) -> str:
-    return _kind(denoiser.family, denoiser.conditioning_width, denoiser.space.downscale)
+def require_encoder(net: ControlNetHandle, vae: VaeHandle) -> None:
+    """Raises ModelError [latent-space-mismatch] for an autoencoder whose latents the network does not know."""
+    space = FAMILIES[net.family].space
+    if net.sees == "latents" and vae.space.name != space:
+        raise ModelError(
+            "latent-space-mismatch",
+            f"The ControlNet `{net.source}` sees latents of the space `{space}`, the autoencoder `{vae.source}` makes "
+            f"those of `{vae.space.name}`.",
+            "Connect the autoencoder of the denoiser's own model, or none.",
+            port="vae",
+        )
 
 
-def _kind(family: str, width: int, downscale: int) -> str:
-    return f"{family} with {width}-wide conditioning and 1/{downscale} latents"
+def _kind(family: str, width: int, downscale: int, inner: int) -> str:
+    tokens = f", {inner}-wide tokens" if inner else ""
+    return f"{family} with {width}-wide conditioning{tokens} and 1/{downscale} latents"
 
 
-def _spread(part: Tensor, rows: list[int], count: int) -> Tensor:
+def spread(part: Tensor, rows: list[int], count: int) -> Tensor:
     """[len(rows), ...] as [count, ...], zero elsewhere."""
     spread = part.new_zeros(count, *part.shape[1:])
     spread[rows] = part

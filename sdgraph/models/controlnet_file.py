@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
+from sdgraph.models.controlnet_config import controlnet_facts, controlnet_family
+from sdgraph.models.controlnet_shapes import is_xlabs, transformer_controlnet_config, xlabs_to_diffusers
 from sdgraph.models.fingerprint import combine, fingerprint_files
 from sdgraph.models.header import damaged
+from sdgraph.models.quiet import quiet
 from sdgraph.models.shipped_configs import ConfigName, shipped_config
 from sdgraph.models.single_file import read_file_header, read_pickle
 from sdgraph.models.source import resolve
@@ -32,41 +35,38 @@ def read_controlnet_file(
     Raises ModelError [model-kind-unsupported] for other files, [model-damaged], [model-pickle], [model-unsafe].
     """
     shapes = _bare(read_file_header(file, allow_pickle).shapes)
+    common: dict[str, Any] = {"source": source, "component": "", "dtype": dtype, "config": config}
+    common |= {"allow_pickle": allow_pickle}
+    described = read_config(resolve(config) / "config.json") if config else transformer_controlnet_config(shapes)
+    content = combine(fingerprint_files(file.parent, {file}), repr(config and sorted(described or {})))
+    if described and described.get("_class_name") != "ControlNetModel":
+        place = resolve(config) if config else file
+        return ControlNetHandle(fingerprint=content, **common, **controlnet_facts(place, described, source))
     hint = _hint_channels(shapes)
     width = next((shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")), None)
-    family = read_config(resolve(config) / "config.json") if config else _FAMILIES.get(width or 0)
+    family = controlnet_family(described) if described else _FAMILIES.get(width or 0)
     if not hint or width is None or family is None:
         raise ModelError(
             "model-kind-unsupported",
-            f"`{source}` is no ControlNet of Stable Diffusion or SDXL.",
+            f"`{source}` is no ControlNet of Stable Diffusion, SDXL or FLUX.1.",
             "Use a ControlNet's file, or the diffusers folder of one.",
         )
     return ControlNetHandle(
-        source=source,
-        component="",
-        fingerprint=combine(fingerprint_files(file.parent, {file}), repr(config and sorted(family))),
-        family=family if isinstance(family, str) else controlnet_family(family),
-        dtype=dtype,
-        config=config,
-        allow_pickle=allow_pickle,
-        conditioning_width=width,
-        downscale=2 ** (len(hint) - 1),
+        fingerprint=content, family=family, conditioning_width=width, downscale=2 ** (len(hint) - 1), **common
     )
 
 
 def load_controlnet_file(file: Path, handle: ControlNetHandle, device: str) -> nn.Module:
     """The ControlNet with the file's weights. Raises ModelError [model-damaged] unless they fit."""
     import torch
-    from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
-    from diffusers.models.controlnets.controlnet import ControlNetModel
 
     number = getattr(torch, handle.dtype)
     tensors = _bare({name: tensor.to(number) for name, tensor in _read(file, handle.allow_pickle).items()})
     config = controlnet_config(handle, tensors)
-    with torch.device("meta"):
-        model: Any = ControlNetModel.from_config(config)
+    with torch.device("meta"), quiet():
+        model: Any = controlnet_class(handle.family).from_config(config)
     try:
-        model.load_state_dict(convert_controlnet_checkpoint(tensors, config), assign=True)
+        model.load_state_dict(_converted(tensors, handle, config), assign=True)
     except (RuntimeError, KeyError, AttributeError) as error:
         lines = str(error).splitlines()
         raise damaged(
@@ -75,18 +75,49 @@ def load_controlnet_file(file: Path, handle: ControlNetHandle, device: str) -> n
     return model.to(device).eval().requires_grad_(False)
 
 
+def controlnet_class(family: str) -> Any:
+    """The class of diffusers for the ControlNets of a family."""
+    match family:
+        case "sd3":
+            from diffusers.models.controlnets.controlnet_sd3 import SD3ControlNetModel
+
+            return SD3ControlNetModel
+        case "flux":
+            from diffusers.models.controlnets.controlnet_flux import FluxControlNetModel
+
+            return FluxControlNetModel
+        case _:
+            from diffusers.models.controlnets.controlnet import ControlNetModel
+
+            return ControlNetModel
+
+
+def _converted(tensors: dict[str, Tensor], handle: ControlNetHandle, config: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights under the names of diffusers."""
+    from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
+
+    if handle.family in ("sd3", "flux"):
+        return xlabs_to_diffusers(tensors) if is_xlabs(tensors) else tensors
+    return convert_controlnet_checkpoint(tensors, config)
+
+
 def controlnet_config(handle: ControlNetHandle, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The configuration: the given one, or that of the family's UNet, whose encoder a ControlNet copies."""
+    """The configuration: the given one, what the tensors' shapes say, or that of the family's UNet, whose encoder a
+    ControlNet copies.
+    """
     import inspect
 
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
     if handle.config:
         return read_config(resolve(handle.config) / "config.json")
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if (described := transformer_controlnet_config(shapes)) is not None:
+        return described
     name: Any = handle.family
     unet = read_config(shipped_config(name) / "unet" / "config.json")
     known = inspect.signature(ControlNetModel.__init__).parameters
-    channels = _hint_channels({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    channels = _hint_channels(shapes)
     return {key: value for key, value in unet.items() if key in known} | {
         "conditioning_embedding_out_channels": channels
     }
@@ -105,13 +136,6 @@ def _hint_channels(shapes: Shapes) -> list[int]:
         channels.append(shapes[name][0])
         start += step
     return channels
-
-
-def controlnet_family(config: Mapping[str, Any]) -> str:
-    """The family of a ControlNet's configuration."""
-    if config.get("addition_embed_type") == "text_time":
-        return "sdxl"
-    return "sd2" if config.get("use_linear_projection") else "sd1"
 
 
 def _bare(named: Mapping[str, Any]) -> dict[str, Any]:

@@ -183,7 +183,7 @@ _OTHER_KINDS: tuple[Rule, ...] = (
     (
         lambda shapes: _starts("control_model.", "input_hint_block.", "controlnet_")(shapes),
         "a ControlNet",
-        "Load it with `control.load`, from a diffusers folder.",
+        "Load it with `control.load`.",
     ),
     (_starts("ip_adapter.", "image_proj."), "an IP-Adapter", "Load it as an adapter."),
     (_starts("adapter.body.", "body.0.block1", "adapter.conv_in"), "a T2I-Adapter", "Load it as an adapter."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import SamplingError
 from sdgraph.models.control_call import UNetCall, for_items, mismatch
+from sdgraph.models.families import FAMILIES
 from sdgraph.payloads.control import IPAdapterBranch
 from sdgraph.payloads.handles import DenoiserHandle, IPAdapterHandle
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 def require_match(net: IPAdapterHandle, denoiser: DenoiserHandle) -> None:
     """Raises ModelError [control-mismatch] for an adapter of another kind of model."""
+    if FAMILIES[denoiser.family].denoiser != "unet":
+        raise mismatch(f"The IP-Adapter `{net.source}`", "UNets", f"is {denoiser.family}")
     if net.conditioning_width != denoiser.conditioning_width:
         found, expected = (
             f"{width}-wide conditioning" for width in (net.conditioning_width, denoiser.conditioning_width)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import open_layout
-from sdgraph.models.controlnet_file import load_controlnet_file
+from sdgraph.models.controlnet_file import controlnet_class, load_controlnet_file
 from sdgraph.models.ip_adapter_file import load_ip_adapter
 from sdgraph.models.layout import Layout
 from sdgraph.models.load_progress import read_ahead
@@ -55,11 +55,9 @@ def load_model(handle: ModelHandle, device: str = "cpu") -> nn.Module | TextMode
 
             return _load(AutoencoderTiny if handle.tiny else AutoencoderKL, handle, handle.component, device)
         case ControlNetHandle():
-            from diffusers.models.controlnets.controlnet import ControlNetModel
-
             if (file := locate(handle.source)).is_file():
                 return load_controlnet_file(file, handle, device)
-            return _load(ControlNetModel, handle, handle.component, device)
+            return _load(controlnet_class(handle.family), handle, handle.component, device)
         case T2IAdapterHandle():
             from diffusers.models.adapter import T2IAdapter
 

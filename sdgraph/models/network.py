@@ -12,14 +12,9 @@ from sdgraph.models.control import ROUNDING_TIMESTEPS, OpenControl, acting_branc
 from sdgraph.models.control_call import UNetCall
 from sdgraph.models.families import FAMILIES
 from sdgraph.models.inpainting import require_picture, with_picture
+from sdgraph.models.open_transformer_control import open_transformer_control
 from sdgraph.models.pool import ModelPool
-from sdgraph.models.transformer_network import (
-    FluxNetwork,
-    Sd3Network,
-    TransformerNetwork,
-    refuse_control,
-    require_channels,
-)
+from sdgraph.models.transformer_network import FluxNetwork, Sd3Network, TransformerNetwork, require_channels
 from sdgraph.models.view import EVERYTHING
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
@@ -127,13 +122,15 @@ def open_network(
 
     schedule = NoiseSchedule.from_config(handle.scheduler)
     kind = {"sd3": Sd3Network, "flux": FluxNetwork}.get(handle.family)
-    if kind is not None:
-        refuse_control(control, handle)
-        with pool.lease(handle, device) as transformer:
-            yield kind(transformer, handle, schedule)
-        return
     branches = acting_branches(control, handle)
     tolerance = ROUNDING_TIMESTEPS / schedule.count
+    if kind is not None:
+        with (
+            pool.lease(handle, device) as transformer,
+            open_transformer_control(pool, branches, handle, device, tolerance) as added,
+        ):
+            yield kind(transformer, handle, schedule, added)
+        return
     with (
         pool.lease(handle, device) as unet,
         open_control(pool, branches, handle, device, unet, tolerance) as opened,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.errors import ModelError, SamplingError
+from sdgraph.errors import SamplingError
 from sdgraph.models.conditions import join_conditionings, join_guidance, join_pooled
+from sdgraph.models.flux_patches import pack, patch_places, unpack
+from sdgraph.models.transformer_control import OpenTransformerControl, Residuals, TransformerCall
 from sdgraph.models.view import EVERYTHING
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.handles import DenoiserHandle
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdgraph.diffusion.schedule import NoiseSchedule
-    from sdgraph.payloads.control import Control
 
 PATCH = 2
 """Latent pixels per token, in each direction."""
@@ -24,10 +25,13 @@ PATCH = 2
 class TransformerNetwork(ABC):
     """Predicts under several conditionings in one forward; see `sdgraph.diffusion.denoiser.Network`."""
 
-    control_forwards = 0
-    """No control is known for these families."""
-
-    def __init__(self, transformer: Any, handle: DenoiserHandle, schedule: NoiseSchedule) -> None:
+    def __init__(
+        self,
+        transformer: Any,
+        handle: DenoiserHandle,
+        schedule: NoiseSchedule,
+        control: OpenTransformerControl | None = None,
+    ) -> None:
         self.view = EVERYTHING
         """Which pictures of the batch, and which part of them, the latents are that come in."""
         self.schedule = schedule
@@ -35,40 +39,57 @@ class TransformerNetwork(ABC):
         """Forwards of the transformer so far."""
         self.module = transformer
         self._handle = handle
+        self._control = control or OpenTransformerControl()
+
+    @property
+    def control_forwards(self) -> int:
+        """Forwards of ControlNets so far."""
+        return self._control.forwards
 
     def __call__(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> Tensor:
         """The predicted velocity noise - x0, [k*B, C, h, w] like `x`.
 
         `x` is [k*B, C, h, w], `timestep` [k*B] in 0..1000; items j*B to (j+1)*B are under conditioning j of k. Raises
         SamplingError [latents-size], [latents-channels], [conditioning-width], [conditioning-pooled],
-        [conditioning-entries].
+        [conditioning-entries], [control-size], [control-batch].
         """
         import torch
 
         _require_patches(x)
         require_channels(x, self._handle)
-        batch = x.shape[0] // len(conditionings)
-        place = {"device": self.module.device, "dtype": self.module.dtype}
         with torch.no_grad():
-            embedding = join_conditionings(conditionings, batch, self._handle.conditioning_width).to(**place)
-            pooled = join_pooled(conditionings, batch, self._handle.pooled_width).to(**place)
+            call = self._call(x, timestep, conditionings)
+            added = self._control.residuals(call, self.module)
             self.forwards += 1
-            prediction = self._predict(x.to(**place), timestep.to(place["device"]), embedding, pooled, conditionings)
+            prediction = self._predict(call, added)
         return prediction.to(x.device, x.dtype)
 
+    def _call(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> TransformerCall:
+        batch = x.shape[0] // len(conditionings)
+        place = {"device": self.module.device, "dtype": self.module.dtype}
+        schedule = self.schedule.for_latents(*self.view.whole(x))
+        return TransformerCall(
+            x.to(**place),
+            timestep.to(place["device"]),
+            join_conditionings(conditionings, batch, self._handle.conditioning_width).to(**place),
+            join_pooled(conditionings, batch, self._handle.pooled_width).to(**place),
+            join_guidance(conditionings, batch).to(place["device"]),
+            batch,
+            schedule.progress_of(float(timestep[0])),
+            tuple(conditioning.entries[0].negative for conditioning in conditionings),
+            self.view,
+        )
+
     @abstractmethod
-    def _predict(
-        self, x: Tensor, timestep: Tensor, embedding: Tensor, pooled: Tensor, conditionings: tuple[Conditioning, ...]
-    ) -> Tensor:
-        """What the transformer predicts, [k*B, C, h, w]; everything is on its device and in its dtype."""
+    def _predict(self, call: TransformerCall, added: Residuals) -> Tensor:
+        """What the transformer predicts, [k*B, C, h, w]."""
 
 
 class Sd3Network(TransformerNetwork):
     """`SD3Transformer2DModel` (Esser et al. 2024, arXiv:2403.03206), which cuts the patches itself."""
 
-    def _predict(
-        self, x: Tensor, timestep: Tensor, embedding: Tensor, pooled: Tensor, conditionings: tuple[Conditioning, ...]
-    ) -> Tensor:
+    def _predict(self, call: TransformerCall, added: Residuals) -> Tensor:
+        x = call.x
         most = self.module.config.pos_embed_max_size * PATCH
         if max(x.shape[-2:]) > most:
             raise SamplingError(
@@ -79,9 +100,10 @@ class Sd3Network(TransformerNetwork):
             )
         return self.module(
             hidden_states=x,
-            timestep=timestep,
-            encoder_hidden_states=embedding,
-            pooled_projections=pooled,
+            timestep=call.timestep,
+            encoder_hidden_states=call.embedding,
+            pooled_projections=call.pooled,
+            block_controlnet_hidden_states=added.blocks or None,
             return_dict=False,
         )[0]
 
@@ -89,57 +111,23 @@ class Sd3Network(TransformerNetwork):
 class FluxNetwork(TransformerNetwork):
     """`FluxTransformer2DModel`: latents as a sequence of 2x2 patches, with the place of each beside it."""
 
-    def _predict(
-        self, x: Tensor, timestep: Tensor, embedding: Tensor, pooled: Tensor, conditionings: tuple[Conditioning, ...]
-    ) -> Tensor:
+    def _predict(self, call: TransformerCall, added: Residuals) -> Tensor:
         import torch
 
-        guidance = None
-        if self._handle.distilled_guidance:
-            guidance = join_guidance(conditionings, x.shape[0] // len(conditionings)).to(x.device)
+        x = call.x
         prediction = self.module(
             hidden_states=pack(x),
-            timestep=(timestep / 1000).to(x.dtype),
-            guidance=guidance,
-            pooled_projections=pooled,
-            encoder_hidden_states=embedding,
-            txt_ids=torch.zeros(embedding.shape[1], 3, device=x.device, dtype=x.dtype),
+            timestep=(call.timestep / 1000).to(x.dtype),
+            guidance=call.guidance if self._handle.distilled_guidance else None,
+            pooled_projections=call.pooled,
+            encoder_hidden_states=call.embedding,
+            controlnet_block_samples=added.blocks or None,
+            controlnet_single_block_samples=added.single or None,
+            txt_ids=torch.zeros(call.embedding.shape[1], 3, device=x.device, dtype=x.dtype),
             img_ids=patch_places(x),
             return_dict=False,
         )[0]
         return unpack(prediction, x.shape[-2], x.shape[-1])
-
-
-def pack(x: Tensor) -> Tensor:
-    """[B, C, h, w] -> [B, h/2 * w/2, C*4]: each 2x2 patch as one token."""
-    b, c, h, w = x.shape
-    return x.reshape(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, (h // 2) * (w // 2), c * 4)
-
-
-def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
-    """[B, h/2 * w/2, C*4] -> [B, C, h, w]; the inverse of `pack`."""
-    b, _, c = tokens.shape
-    patches = tokens.reshape(b, height // 2, width // 2, c // 4, 2, 2)
-    return patches.permute(0, 3, 1, 4, 2, 5).reshape(b, c // 4, height, width)
-
-
-def patch_places(x: Tensor) -> Tensor:
-    """[h/2 * w/2, 3]: 0, row and column of each patch of latents [B, C, h, w]."""
-    import torch
-
-    rows, columns = (torch.arange(side // 2, device=x.device, dtype=x.dtype) for side in x.shape[-2:])
-    row, column = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack([torch.zeros_like(row), row, column], dim=-1).reshape(-1, 3)
-
-
-def refuse_control(control: Control | None, handle: DenoiserHandle) -> None:
-    """Raises ModelError [control-mismatch] for control that is not off: none is known for transformers."""
-    if control and any(branch.strength for branch in control.branches):
-        raise ModelError(
-            "control-mismatch",
-            f"Control works on the UNets of Stable Diffusion and SDXL; `{handle.source}` is a {handle.family} model.",
-            "Sample without control.",
-        )
 
 
 def require_channels(x: Tensor, handle: DenoiserHandle) -> None:

@@ -8,7 +8,14 @@ from typing import Any, Literal, TypeAlias
 
 from sdgraph.core.porttype import Blob, Encoded, PortType
 from sdgraph.errors import SamplingError
-from sdgraph.payloads.handles import ControlNetHandle, HandleCodec, IPAdapterHandle, ModelHandle, T2IAdapterHandle
+from sdgraph.payloads.handles import (
+    ControlNetHandle,
+    HandleCodec,
+    IPAdapterHandle,
+    ModelHandle,
+    T2IAdapterHandle,
+    VaeHandle,
+)
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.image_prompt import ImagePrompt, array_blob, array_of
 from sdgraph.payloads.mask import Mask
@@ -22,9 +29,19 @@ guidance amplifies it; this is the guess mode of Zhang et al. 2023 and of diffus
 """
 
 
+Shows = Literal["auto", "canny", "tile", "depth", "blur", "pose", "gray", "low_quality"]
+"""What a control picture shows, for networks that know several kinds; "auto" is for those that know one."""
+SHOWN: tuple[Shows, ...] = ("canny", "tile", "depth", "blur", "pose", "gray", "low_quality")
+"""In the order in which the union networks for FLUX.1 (InstantX, Shakker) count them."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ControlBranch:
-    """One ControlNet with its picture. Raises SamplingError [control-range] unless 0 <= start <= end <= 1."""
+    """One ControlNet with its picture.
+
+    Raises SamplingError [control-range] unless 0 <= start <= end <= 1, [control-kind] for a picture of a kind that the
+    network does not know.
+    """
 
     net: ControlNetHandle
     image: Image
@@ -36,9 +53,14 @@ class ControlBranch:
     end: float = 1.0
     """Sampling progress 0..1 until which it acts."""
     mode: ControlMode = "balanced"
+    shows: Shows = "auto"
+    """What the picture shows; other than "auto" for union networks, and only for these."""
+    vae: VaeHandle | None = None
+    """The autoencoder of a network that sees latents; None: the one that came with the denoiser."""
 
     def __post_init__(self) -> None:
-        _require_range(self.start, self.end)
+        require_range(self.start, self.end)
+        require_kind(self.net, self.shows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +74,7 @@ class T2IAdapterBranch:
     end: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_range(self.start, self.end)
+        require_range(self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +91,7 @@ class IPAdapterBranch:
     """Where it acts: one mask for all items or one per item, of the size of the result; None: everywhere."""
 
     def __post_init__(self) -> None:
-        _require_range(self.start, self.end)
+        require_range(self.start, self.end)
 
 
 Branch: TypeAlias = ControlBranch | T2IAdapterBranch | IPAdapterBranch
@@ -86,7 +108,22 @@ class Control:
         return Control((*self.branches, branch))
 
 
-def _require_range(start: float, end: float) -> None:
+def require_kind(net: ControlNetHandle, shows: Shows) -> None:
+    """Raises SamplingError [control-kind] unless the network knows pictures that show this."""
+    known = SHOWN[: net.kinds] or ("auto",)
+    if shows not in known:
+        raise SamplingError(
+            "control-kind",
+            f"The ControlNet `{net.source}` knows pictures of the kinds {', '.join(known)}; found {shows}."
+            if net.kinds
+            else f"The ControlNet `{net.source}` knows one kind of pictures and can't be told that they show {shows}.",
+            f"Set `shows` to {' or '.join(known)}.",
+            port="shows",
+        )
+
+
+def require_range(start: float, end: float) -> None:
+    """Raises SamplingError [control-range] unless a control acts from `start` to `end` of sampling."""
     if not 0 <= start <= end <= 1:
         raise SamplingError(
             "control-range",
@@ -122,7 +159,9 @@ def _encode(branch: Branch) -> tuple[dict[str, Any], dict[str, Blob]]:
     meta |= {name: getattr(branch, name) for name in ("strength", "start", "end")}
     match branch:
         case ControlBranch():
-            return meta | {"mode": branch.mode}, {"pixels": array_blob(branch.image.pixels)}
+            vae = branch.vae and HandleCodec(VaeHandle).encode(branch.vae).meta
+            more = {"mode": branch.mode, "shows": branch.shows, "vae": vae}
+            return meta | more, {"pixels": array_blob(branch.image.pixels)}
         case T2IAdapterBranch():
             return meta, {"pixels": array_blob(branch.image.pixels)}
         case IPAdapterBranch():
@@ -140,6 +179,8 @@ def _decode(meta: Mapping[str, Any], place: str, blobs: Mapping[str, Blob]) -> B
     if meta["kind"] == "ip_adapter":
         mask = Mask(arrays["mask"]) if "mask" in arrays else None
         return IPAdapterBranch(net, ImagePrompt(arrays["features"], arrays["negative"]), mask=mask, **fields)
+    if fields.get("vae"):
+        fields["vae"] = HandleCodec(VaeHandle).decode(Encoded(fields["vae"], {}))
     kind = ControlBranch if meta["kind"] == "controlnet" else T2IAdapterBranch
     return kind(net, Image(arrays["pixels"]), **fields)
 

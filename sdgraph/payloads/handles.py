@@ -75,6 +75,10 @@ class DenoiserHandle(ModelHandle):
     """Side of the pictures that it was trained on."""
     preview: VaeHandle | None = None
     """The tiny autoencoder that came with it."""
+    inner_width: int = 0
+    """Length of a transformer's token vectors; 0: it is a UNet."""
+    vae: VaeHandle | None = None
+    """The autoencoder that came with a transformer: many of its ControlNets see latents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +131,12 @@ class ControlNetHandle(ModelHandle):
     conditioning_width: int
     downscale: int
     """Control-picture pixels per latent pixel."""
+    inner_width: int = 0
+    """Length of the token vectors that it adds to; 0: it is for a UNet."""
+    sees: Literal["pixels", "latents"] = "pixels"
+    """What it is shown of the picture: the picture itself, or its latents."""
+    kinds: int = 0
+    """How many kinds of pictures a union network tells apart; 0: it knows one and is not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +203,9 @@ def _revived(meta: Mapping[str, Any]) -> dict[str, Any]:
         fields["more_sources"] = tuple(fields["more_sources"])
     if "channels" in fields:
         fields["channels"] = tuple(fields["channels"])
-    if fields.get("preview") is not None:
-        fields["preview"] = VaeHandle(**_revived(fields["preview"]))
+    for name in ("preview", "vae"):
+        if fields.get(name) is not None:
+            fields[name] = VaeHandle(**_revived(fields[name]))
     for name, kind in (("patches", Patch), ("embeddings", Embedding)):
         if name in fields:
             fields[name] = tuple(kind(**entry) for entry in fields[name])

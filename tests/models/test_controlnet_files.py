@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
@@ -16,12 +17,14 @@ from safetensors.torch import load_file, save_file
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import read_controlnet
 from sdgraph.models.controlnet_file import controlnet_config, load_controlnet_file
+from sdgraph.models.controlnet_shapes import transformer_controlnet_config
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.quiet import quiet
 from sdgraph.models.shipped_configs import shipped_config
 from sdgraph.models.source import resolve
 from sdgraph.models.weights import read_config
 from tests.models.family_references import TINY
-from tests.models.original_layout import ldm_unet
+from tests.models.original_layout import bfl_flux, ldm_unet
 
 
 def folder(family: str) -> Path:
@@ -108,6 +111,113 @@ def test_without_a_configuration_a_file_is_described_as_a_copy_of_the_familys_en
     expected = {name: tensor.shape for name, tensor in copied.state_dict().items()}
     assert {name: tensor.shape for name, tensor in described.state_dict().items()} == expected
     assert described.config.attention_head_dim == unet.config.attention_head_dim
+
+
+NETS = {
+    "sd3": ("synthetic:sd3-tiny/controlnet_canny", "synthetic:sd3-tiny/controlnet_promptless"),
+    "flux": (
+        "synthetic:flux-tiny/controlnet_canny",
+        "synthetic:flux-tiny/controlnet_union",
+        "synthetic:flux-tiny/controlnet_pixels",
+    ),
+}
+
+
+@pytest.mark.parametrize("source", [name for names in NETS.values() for name in names])
+def test_a_file_for_a_transformer_has_the_weights_of_the_folder(source: str, pool: ModelPool, tmp_path: Path) -> None:
+    place, path = resolve(source), tmp_path / "net.safetensors"
+    save_file(load_file(place / "diffusion_pytorch_model.safetensors"), path)
+    require_same_net(str(path), source, pool)
+
+
+def test_a_file_in_the_names_of_xlabs_has_the_weights_of_the_folder(pool: ModelPool, tmp_path: Path) -> None:
+    source, path = "synthetic:flux-tiny/controlnet_pixels", tmp_path / "net.safetensors"
+    save_file(xlabs(load_file(resolve(source) / "diffusion_pytorch_model.safetensors"), resolve(source)), path)
+    require_same_net(str(path), source, pool)
+
+
+def xlabs(named: dict[str, torch.Tensor], place: Path) -> dict[str, torch.Tensor]:
+    """The weights under the names of XLabs' code."""
+    own: dict[str, torch.Tensor] = {}
+    for name, tensor in named.items():
+        if found := re.fullmatch(r"input_hint_block\.(conv_in|conv_out|blocks)\.?(\d*)\.(\w+)", name):
+            place_in_row = {"conv_in": 0, "conv_out": 14}.get(found[1], 2 * int(found[2] or 0) + 2)
+            own[f"input_hint_block.{place_in_row}.{found[3]}"] = tensor
+        elif name.startswith("controlnet_"):
+            own[name.replace("controlnet_x_embedder", "pos_embed_input")] = tensor
+    copied = {
+        name: tensor for name, tensor in named.items() if not name.startswith(("input_hint_block", "controlnet_"))
+    }
+    return {**own, **bfl_flux(copied, read_config(place / "config.json"))}
+
+
+def require_same_net(path: str, source: str, pool: ModelPool) -> None:
+    handle, other = read_controlnet(path, config=str(resolve(source))), read_controlnet(source)
+    told = ("family", "conditioning_width", "downscale", "inner_width", "sees", "kinds")
+    assert [getattr(handle, name) for name in told] == [getattr(other, name) for name in told]
+    with pool.lease(handle) as one, pool.lease(other) as two:
+        expected = two.state_dict()
+        assert one.state_dict().keys() == expected.keys()
+        assert all(torch.equal(tensor, expected[name]) for name, tensor in one.state_dict().items())
+
+
+PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
+    "InstantX, Stable Diffusion 3": (
+        "SD3ControlNetModel",
+        {"num_layers": 6, "num_attention_heads": 24, "caption_projection_dim": 1536, "pos_embed_max_size": 192},
+    ),
+    "Stability AI, Stable Diffusion 3.5 large": (
+        "SD3ControlNetModel",
+        {
+            "num_layers": 2,
+            "num_attention_heads": 38,
+            "caption_projection_dim": 2432,
+            "pos_embed_max_size": None,
+            "joint_attention_dim": None,
+            "use_pos_embed": False,
+            "force_zeros_for_pooled_projection": False,
+        },
+    ),
+    "InstantX, FLUX.1": ("FluxControlNetModel", {"num_layers": 5, "num_single_layers": 10, "guidance_embeds": True}),
+    "a union for FLUX.1": ("FluxControlNetModel", {"num_layers": 5, "num_single_layers": 0, "num_mode": 7}),
+    "XLabs, FLUX.1": (
+        "FluxControlNetModel",
+        {"num_layers": 2, "num_single_layers": 0, "patch_size": 2, "conditioning_embedding_channels": 16},
+    ),
+}
+"""As their configurations on the hub are, the second with fewer layers."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_shapes_alone_describe_the_published_networks_for_transformers(name: str) -> None:
+    kind, config = PUBLISHED[name]
+    with torch.device("meta"), quiet():
+        model: Any = getattr(diffusers, kind)(**config)
+    found = transformer_controlnet_config({key: tuple(tensor.shape) for key, tensor in model.state_dict().items()})
+    assert found is not None
+    assert found["_class_name"] == kind
+    described = dict(model.config)
+    assert {key: found[key] for key in config} == config
+    same = {key: found[key] for key in ("num_attention_heads", "attention_head_dim", "pooled_projection_dim")}
+    assert same == {key: described[key] for key in same}
+    if kind == "FluxControlNetModel":
+        assert list(found["axes_dims_rope"]) == list(described["axes_dims_rope"])
+
+
+def test_a_network_that_takes_a_mask_too_is_refused(tmp_path: Path) -> None:
+    with quiet():
+        net: Any = diffusers.SD3ControlNetModel(
+            num_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=4,
+            joint_attention_dim=96,
+            caption_projection_dim=32,
+            extra_conditioning_channels=1,
+        )
+    net.save_pretrained(str(tmp_path))
+    with pytest.raises(ModelError, match="takes a mask or a second picture") as caught:
+        read_controlnet(str(tmp_path))
+    assert caught.value.code == "model-kind-unsupported"
 
 
 def test_another_file_is_no_controlnet(tmp_path: Path) -> None:

@@ -96,6 +96,63 @@ def test_a_controlnet_of_another_model_is_refused(registry: Registry) -> None:
     assert refused(registry, nodes) == [("control-mismatch", "sample", "control")]
 
 
+@pytest.mark.parametrize(
+    ("drawn", "net", "found"),
+    [
+        ("flux", "flux", []),
+        ("sd3", "sd3", []),
+        ("flux", "sd3", [("control-mismatch", "sample", "control")]),
+        ("sd3", "flux", [("control-mismatch", "sample", "control")]),
+        ("sd15", "flux", [("control-mismatch", "sample", "control")]),
+        ("flux", "sd15", [("control-mismatch", "sample", "control")]),
+    ],
+)
+def test_a_controlnet_fits_its_family_alone(registry: Registry, drawn: str, net: str, found: list[Any]) -> None:
+    nodes = {
+        "sd": model(drawn),
+        "start": node("sd.empty_latents", {"width_px": 64, "height_px": 64}),
+        "net": node("control.load", {"source": f"synthetic:{net}-tiny/controlnet_canny"}),
+        "photo": node("image.load", {"file": "builtin:star.png"}),
+        "applied": node("control.apply", net="net.net", image="photo.image"),
+        "sample": {**DRAW["sample"], "links": {**DRAW["sample"]["links"], "control": "applied.control"}},
+    }
+    told = [entry for entry in refused(registry, nodes) if entry[0].startswith("control-mis")]
+    assert told == found
+
+
+@pytest.mark.parametrize(
+    ("net", "shows", "found"),
+    [
+        ("controlnet_union", "pose", []),
+        ("controlnet_union", "auto", [("control-kind", "applied", "shows")]),
+        ("controlnet_canny", "pose", [("control-kind", "applied", "shows")]),
+    ],
+)
+def test_a_union_controlnet_is_told_what_its_picture_shows_and_others_are_not(
+    registry: Registry, net: str, shows: str, found: list[Any]
+) -> None:
+    nodes = {
+        "sd": model("flux"),
+        "net": node("control.load", {"source": f"synthetic:flux-tiny/{net}"}),
+        "photo": node("image.load", {"file": "builtin:star.png"}),
+        "applied": node("control.apply", {"shows": shows}, net="net.net", image="photo.image"),
+        "sample": {**DRAW["sample"], "links": {**DRAW["sample"]["links"], "control": "applied.control"}},
+    }
+    assert [entry for entry in refused(registry, nodes) if entry[0] == "control-kind"] == found
+
+
+def test_the_autoencoder_of_another_family_can_not_show_a_picture_to_a_controlnet(registry: Registry) -> None:
+    nodes = {
+        "sd": model("flux"),
+        "other": node("sd.load_vae", {"source": "synthetic:sd3-tiny"}),
+        "net": node("control.load", {"source": "synthetic:flux-tiny/controlnet_canny"}),
+        "photo": node("image.load", {"file": "builtin:star.png"}),
+        "applied": node("control.apply", net="net.net", image="photo.image", vae="other.vae"),
+        "sample": {**DRAW["sample"], "links": {**DRAW["sample"]["links"], "control": "applied.control"}},
+    }
+    assert ("latent-space-mismatch", "applied", "vae") in refused(registry, nodes)
+
+
 def test_a_lora_of_another_model_is_refused(registry: Registry) -> None:
     nodes = {
         "lora": node(

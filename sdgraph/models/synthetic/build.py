@@ -12,6 +12,7 @@ from sdgraph.models.families import part_class
 from sdgraph.models.synthetic.adapters import write_adapters
 from sdgraph.models.synthetic.recipes import Config, Recipe
 from sdgraph.models.synthetic.tokenizers import write_clip_tokenizer, write_t5_tokenizer
+from sdgraph.models.synthetic.transformer_nets import transformer_nets
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,6 +55,11 @@ def build(recipe: Recipe, root: Path) -> None:
     if recipe.tiny and (root / CONTROL).is_dir():
         unet = _new(partial(_class("UNet2DConditionModel").from_config, recipe.config("unet")), recipe)
         write_adapters(unet, root)
+    if recipe.tiny:
+        for name, make in transformer_nets(recipe).items():
+            net = _new(make, recipe)
+            _train_a_little(net)
+            _save(net, root / name, recipe)
 
 
 def _write_tokenizer(folder: Path, kind: str, recipe: Recipe) -> int:
@@ -121,7 +127,7 @@ def _train_a_little(control: nn.Module) -> None:
     import torch
 
     for name, parameter in control.named_parameters():
-        if name.startswith("controlnet_cond_embedding") and parameter.dim() == 4:
+        if name.startswith(("controlnet_cond_embedding", "input_hint_block")) and parameter.dim() == 4:
             torch.nn.init.kaiming_normal_(parameter)
         elif not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)

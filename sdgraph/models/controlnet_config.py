@@ -1,0 +1,95 @@
+"""What a ControlNet's configuration says of it: the fields of its handle, by the class that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sdgraph.errors import ModelError
+from sdgraph.models.families import SPACES
+from sdgraph.models.layout import number
+
+CLASSES = ("ControlNetModel", "SD3ControlNetModel", "FluxControlNetModel")
+_HINT_CHANNELS = (16, 32, 96, 256)
+"""diffusers' default channels of the layers that read the picture."""
+_FLUX_PATCH = 4
+
+
+def controlnet_facts(place: Path, config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The fields of the handle of a ControlNet with this configuration, which is at `place`.
+
+    Raises ModelError [model-kind-unsupported] for other classes and for networks that take further inputs,
+    [model-damaged].
+    """
+    match config.get("_class_name"):
+        case "ControlNetModel":
+            return _unet_facts(place, config)
+        case "SD3ControlNetModel":
+            return _sd3_facts(place, config, source)
+        case "FluxControlNetModel":
+            return _flux_facts(place, config, source)
+        case other:
+            raise ModelError(
+                "model-kind-unsupported",
+                f"`{source}` is a {other or 'model of unknown kind'}, expected {', '.join(CLASSES)}.",
+                "Check the model reference.",
+            )
+
+
+def controlnet_family(config: Mapping[str, Any]) -> str:
+    """The family of the UNet that a `ControlNetModel` of this configuration was copied from."""
+    if config.get("addition_embed_type") == "text_time":
+        return "sdxl"
+    return "sd2" if config.get("use_linear_projection") else "sd1"
+
+
+def _unet_facts(place: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    hint_channels = config.get("conditioning_embedding_out_channels") or _HINT_CHANNELS
+    return {
+        "family": controlnet_family(config),
+        "conditioning_width": number(place, config, "cross_attention_dim"),
+        "downscale": 2 ** (len(hint_channels) - 1),
+    }
+
+
+def _sd3_facts(place: Path, config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Stability AI's networks for Stable Diffusion 3.5 large see no prompt; theirs is a width of 0."""
+    sees_prompt = config.get("joint_attention_dim", 0) is not None
+    if config.get("extra_conditioning_channels") or config.get("in_channels", 16) != SPACES["sd3"].channels:
+        raise _further_inputs(source)
+    return {
+        "family": "sd3",
+        "conditioning_width": number(place, config, "joint_attention_dim") if sees_prompt else 0,
+        "downscale": SPACES["sd3"].downscale,
+        "inner_width": inner_width(place, config),
+        "sees": "latents",
+    }
+
+
+def _flux_facts(place: Path, config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """With layers for pixels (XLabs), or with the autoencoder's latents (InstantX, Shakker), maybe of several kinds."""
+    if config.get("in_channels", 64) != _FLUX_PATCH * SPACES["flux"].channels:
+        raise _further_inputs(source)
+    kinds = config.get("num_mode")
+    return {
+        "family": "flux",
+        "conditioning_width": number(place, config, "joint_attention_dim"),
+        "downscale": SPACES["flux"].downscale,
+        "inner_width": inner_width(place, config),
+        "sees": "pixels" if config.get("conditioning_embedding_channels") else "latents",
+        "kinds": 0 if kinds is None else number(place, config, "num_mode"),
+    }
+
+
+def inner_width(place: Path, config: Mapping[str, Any]) -> int:
+    """Length of a transformer's token vectors."""
+    return number(place, config, "num_attention_heads") * number(place, config, "attention_head_dim")
+
+
+def _further_inputs(source: str) -> ModelError:
+    return ModelError(
+        "model-kind-unsupported",
+        f"`{source}` is a ControlNet that takes a mask or a second picture.",
+        "Use one that takes one picture; masks work with `sd.inpaint_latents`.",
+    )
