@@ -45,11 +45,10 @@ export class Client {
   }
 
   /** Runs, newest first. */
-  async runs(query: api.RunQuery = {}, signal?: AbortSignal): Promise<readonly api.Run[]> {
+  runs(query: api.RunQuery = {}, signal?: AbortSignal): Answer<api.RunPage> {
     const asked = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
     const terms = new URLSearchParams(asked.map(([name, value]) => [name, String(value)]));
-    const answer = await this.json<{ runs: readonly api.Run[] }>("GET", `/api/runs?${terms}`, undefined, signal);
-    return answer.runs;
+    return this.json("GET", `/api/runs?${terms}`, undefined, signal);
   }
 
   run(id: string): Answer<api.Run> {
@@ -66,7 +65,7 @@ export class Client {
   }
 
   /** Change what a waiting run's turn is: its priority, or the run that it shall go before. */
-  reorder(id: string, change: { readonly priority?: number; readonly before?: string | null }): Answer<unknown> {
+  reorder(id: string, change: { readonly priority: number } | { readonly before: string }): Answer<unknown> {
     return this.json("PATCH", `/api/runs/${encodeURIComponent(id)}`, change);
   }
 

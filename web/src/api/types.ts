@@ -59,33 +59,54 @@ export interface NodeReport {
   readonly elapsed_s?: number | null;
 }
 
-/** A run: the object of `sdgraph run --json`, and what the queue knows of it. */
-export interface Run {
+/** A run as lists show it. Times are ISO 8601. */
+export interface RunRow {
   readonly run_id: string;
   readonly status: RunStatus;
-  readonly name?: string;
-  readonly workflow?: DocumentJson | null;
-  readonly inputs?: Readonly<Record<string, unknown>>;
+  /** The workflow's. */
+  readonly name: string;
+  readonly user: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** Values by output; in lists only the first pictures. */
   readonly outputs: Readonly<Record<string, readonly unknown[]>>;
-  readonly nodes?: Readonly<Record<string, NodeReport>>;
-  readonly problems?: readonly Problem[];
-  readonly priority?: number;
+  readonly priority: number;
+  /** Place in the queue, from 1; only while the run waits. */
   readonly position?: number | null;
-  readonly user?: string;
-  readonly attempts?: number;
-  readonly elapsed_s?: number | null;
-  readonly peak_memory_bytes?: number | null;
-  readonly created_at?: string;
+  /** 2 when a worker died while it performed the run. */
+  readonly attempts: number;
+  /** It is running, and was told to stop. */
+  readonly cancelling: boolean;
+  readonly retry_of?: string | null;
+  readonly created_at: string;
   readonly started_at?: string | null;
   readonly finished_at?: string | null;
+  readonly elapsed_s?: number | null;
+}
+
+export interface RunPage {
+  readonly runs: readonly RunRow[];
+  /** `before` of the next page; nothing when this is the last one. */
+  readonly next?: string | null;
+}
+
+/** Everything about a run: the object of `sdgraph run --json`, and what was asked for. */
+export interface Run extends RunRow {
+  /** The document, complete in itself. */
+  readonly workflow: DocumentJson;
+  readonly nodes: Readonly<Record<string, NodeReport>>;
+  /** Every picture file, those of nodes that save included. */
+  readonly files: readonly Picture[];
+  readonly problems: readonly Problem[];
+  readonly peak_memory_bytes?: number | null;
 }
 
 export interface RunQuery {
+  /** Words that all occur in the workflow's name, a prompt or another text of the run. */
   readonly search?: string;
   /** `NAME:VALUE`: runs in which that input had that value. */
   readonly input?: string;
   readonly status?: RunStatus;
-  /** Only runs older than this one: the next page. */
+  /** `next` of the page before. */
   readonly before?: string;
   readonly limit?: number;
 }
@@ -124,4 +145,11 @@ export interface Tokens {
 export function isPicture(value: unknown): value is Picture {
   const found = value as Partial<Picture> | null;
   return typeof found?.digest === "string" && typeof found.media_type === "string";
+}
+
+/** The pictures of a run with the outputs that they are of. */
+export function picturesOf(run: Pick<RunRow, "outputs">): readonly (readonly [string, Picture])[] {
+  return Object.entries(run.outputs ?? {}).flatMap(([name, values]) =>
+    values.filter(isPicture).map((value) => [name, value] as const),
+  );
 }

@@ -1,4 +1,4 @@
-/** Courses of guidance: the same formulas as `sdgraph.diffusion.guidance_schedules`, for drawing them. */
+/** Courses of guidance: the same formulas as `sdgraph.diffusion.guidance_schedule`, for drawing them. */
 
 export type Point = readonly [progress: number, scale: number];
 

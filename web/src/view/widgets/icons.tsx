@@ -154,3 +154,8 @@ export const Good = () => (
     <path d="m5.500 8.200 1.800 1.800 3.200-3.700" />
   </Icon>
 );
+export const Pin = () => (
+  <Icon>
+    <path d="M6 2.500h4M6.500 2.500v4L4.500 9h7L9.500 6.500v-4M8 9v4.500" />
+  </Icon>
+);
