@@ -1,9 +1,15 @@
 """Laying one picture over another."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In
 from sdgraph.errors import MediaError
+from sdgraph.payloads.facts import Sized, picture_at
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.mask import Mask
 from sdgraph_nodes.mask_edits import require_mask_size
@@ -23,6 +29,12 @@ class Composite(Node[ImageOut], type="image.composite", version=1):
     mask: In[Mask]
     """Where the upper picture is seen; values between 0 and 1 mix the two."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        below, above, mask = (picture_at(known, port) for port in ("below", "above", "mask"))
+        if below is None or above is None or mask is None:
+            return {}
+        return {"image": replace(below, batch=require_layers(below, above, mask))}
+
     def run(self, ctx: RunContext) -> ImageOut:
         return ImageOut(image=composite(self.below, self.above, self.mask))
 
@@ -31,6 +43,16 @@ def composite(below: Image, above: Image, mask: Mask) -> Image:
     """`above` over `below` where `mask` is 1. Raises MediaError [mask-size], [image-sizes-differ], [batch-mismatch]."""
     import numpy as np
 
+    require_layers(below, above, mask)
+    share = mask.values
+    mixed = below.pixels + share * (above.pixels - below.pixels)
+    # Written out, because a + 1 * (b - a) need not be b.
+    exact = np.where(share >= 1, above.pixels, np.where(share <= 0, below.pixels, mixed))
+    return Image(exact.astype(np.float32))
+
+
+def require_layers(below: Sized, above: Sized, mask: Sized) -> int:
+    """How many pictures come out. Raises MediaError [mask-size], [image-sizes-differ], [batch-mismatch]."""
     if (below.width_px, below.height_px) != (above.width_px, above.height_px):
         raise MediaError(
             "image-sizes-differ",
@@ -48,8 +70,4 @@ def composite(below: Image, above: Image, mask: Mask) -> Image:
             "Use one of a kind, or as many as there are of the others.",
             port="above",
         )
-    share = mask.values
-    mixed = below.pixels + share * (above.pixels - below.pixels)
-    # Written out, because a + 1 * (b - a) need not be b.
-    exact = np.where(share >= 1, above.pixels, np.where(share <= 0, below.pixels, mixed))
-    return Image(exact.astype(np.float32))
+    return batch

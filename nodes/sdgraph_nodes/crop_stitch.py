@@ -1,11 +1,15 @@
 """Only the masked part of a picture: cut out with its surroundings, drawn at full size, and put back."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.errors import MediaError
+from sdgraph.payloads.facts import PictureFact, is_settled, picture_at
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.mask import Mask
 from sdgraph.payloads.region import Region
@@ -47,6 +51,16 @@ class CropToMask(Node[CropOut], type="image.crop_to_mask", version=1):
     height_px: In[int] = port(0, ge=0, le=8192, multiple_of=8, unit="px")
     """Height to which the part is enlarged, when `width_px` is given too."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        image, mask = picture_at(known, "image"), picture_at(known, "mask")
+        if image is None or mask is None:
+            return {}
+        require_mask_size(mask, image.width_px, image.height_px, "The picture")
+        if not is_settled(self.width_px, self.height_px) or not (self.width_px and self.height_px):
+            return {}  # the size is that of what the mask covers
+        part = PictureFact(self.width_px, self.height_px, image.batch)
+        return {"image": part, "mask": PictureFact(part.width_px, part.height_px, mask.batch)}
+
     def run(self, ctx: RunContext) -> CropOut:
         image, mask = self.image, self.mask
         require_mask_size(mask, image.width_px, image.height_px, "The picture")
@@ -81,6 +95,14 @@ class Stitch(Node[ImageOut], type="image.stitch", version=1):
     """The mask of the whole picture."""
     region: In[Region]
     """Where the part was cut out."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        image, part, mask = (picture_at(known, port) for port in ("image", "part", "mask"))
+        if image is not None and mask is not None:
+            require_mask_size(mask, image.width_px, image.height_px, "The picture")
+        if image is None or part is None:
+            return {}
+        return {"image": PictureFact(image.width_px, image.height_px, max(image.batch, part.batch))}
 
     def run(self, ctx: RunContext) -> ImageOut:
         import numpy as np

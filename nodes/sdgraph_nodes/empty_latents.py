@@ -1,13 +1,16 @@
 """The size of a picture to be drawn from nothing."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.errors import SamplingError
+from sdgraph.payloads.facts import LatentsFact, PictureFact, is_settled
 from sdgraph.payloads.latents import Latents, LatentSpace
 from sdgraph_nodes.outputs import LatentsOut
 
@@ -29,9 +32,20 @@ class EmptyLatents(Node[LatentsOut], type="sd.empty_latents", version=1):
     seeds: In[tuple[Seed, ...]] = port((), max_length=64)
     """A seed for each picture in place of the sampler's; the number of pictures is then theirs."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        if not is_settled(self.width_px, self.height_px, self.batch, self.seeds):
+            return {"latents": LatentsFact(empty=True, mask="none")}
+        picture = PictureFact(self.width_px, self.height_px, self._batch())
+        return {"latents": LatentsFact(None, picture, empty=True, mask="none")}
+
     def run(self, ctx: RunContext) -> LatentsOut:
         import torch
 
+        samples = torch.zeros(self._batch(), 1, self.height_px // _DOWNSCALE, self.width_px // _DOWNSCALE)
+        return LatentsOut(latents=Latents(samples, _ANY_MODEL, self.seeds or None, empty=True))
+
+    def _batch(self) -> int:
+        """How many pictures. Raises SamplingError [seed-count]."""
         seeds = self.seeds or None
         if seeds is not None and self.batch not in (1, len(seeds)):
             raise SamplingError(
@@ -40,6 +54,4 @@ class EmptyLatents(Node[LatentsOut], type="sd.empty_latents", version=1):
                 "Give one seed per picture, or leave the number of pictures at 1.",
                 port="seeds",
             )
-        batch = self.batch if seeds is None else len(seeds)
-        samples = torch.zeros(batch, 1, self.height_px // _DOWNSCALE, self.width_px // _DOWNSCALE)
-        return LatentsOut(latents=Latents(samples, _ANY_MODEL, seeds, empty=True))
+        return self.batch if seeds is None else len(seeds)

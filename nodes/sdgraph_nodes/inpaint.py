@@ -9,7 +9,8 @@ from sdgraph.core.infer import Known
 from sdgraph.core.port import In, port
 from sdgraph.errors import MediaError
 from sdgraph.models.pool import ModelPool
-from sdgraph.models.vae import encode_image
+from sdgraph.models.vae import encode_image, require_coding
+from sdgraph.payloads.facts import LatentsFact, Sized, is_settled, latents_at, picture_at
 from sdgraph.payloads.handles import VaeHandle
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import LatentMask, Latents
@@ -56,11 +57,18 @@ class InpaintLatents(_MaskPorts, type="sd.inpaint_latents", version=1, lane="dev
     """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory of large pictures."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        vae = known.get("vae")
-        return {"latents": vae.space} if isinstance(vae, VaeHandle) else {}
+        vae, image, mask = known.get("vae"), picture_at(known, "image"), picture_at(known, "mask")
+        if image is not None and mask is not None:
+            _require_masks(image, mask)
+        if not isinstance(vae, VaeHandle):
+            return {}
+        require_coding(vae, self.tile_px, image)
+        empty = self.fill == "noise" if is_settled(self.fill) else None
+        drawn = image and mask and replace(image, batch=max(image.batch, mask.batch))
+        return {"latents": LatentsFact(vae.space, drawn, empty, "seen")}
 
     def run(self, ctx: RunContext) -> LatentsOut:
-        require_mask_size(self.mask, self.image.width_px, self.image.height_px, "The picture")
+        _require_masks(self.image, self.mask)
         grey = _greyed(self.image, self.mask)
         with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:
             latents = encode_image(model, self.vae, self.image, self.tile_px)
@@ -76,19 +84,31 @@ class SetMask(_MaskPorts, type="latents.set_mask", version=1):
     latents: In[Latents]
     """The latents."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        latents, mask = latents_at(known, "latents"), picture_at(known, "mask")
+        if latents.picture is not None and mask is not None:
+            require_mask_size(mask, latents.picture.width_px, latents.picture.height_px, "The latents' picture")
+        _require_picture(latents.empty is True and latents.mask == "none")
+        drawn = latents.picture and mask and replace(latents.picture, batch=max(latents.picture.batch, mask.batch))
+        return {"latents": replace(latents, picture=drawn, mask="mask")}
+
     def run(self, ctx: RunContext) -> LatentsOut:
         latents = self.latents
         require_mask_size(self.mask, latents.width_px, latents.height_px, "The latents' picture")
-        if latents.empty and latents.mask is None:
-            raise MediaError(
-                "mask-without-picture",
-                "Empty latents hold no picture of which a part could stay.",
-                "Encode a picture first, for example with `sd.vae_encode`.",
-                port="latents",
-            )
+        _require_picture(latents.empty and latents.mask is None)
         values = latent_mask(self.mask, latents.space.downscale, self.mask_sampling)
         mask = LatentMask(values, self.kind == "differential")
         return LatentsOut(latents=replace(_for_masks(latents, mask), mask=mask))
+
+
+def _require_picture(lacks_picture: bool) -> None:
+    if lacks_picture:
+        raise MediaError(
+            "mask-without-picture",
+            "Empty latents hold no picture of which a part could stay.",
+            "Encode a picture first, for example with `sd.vae_encode`.",
+            port="latents",
+        )
 
 
 class RemoveMask(SameSpace, type="latents.remove_mask", version=1):
@@ -96,6 +116,9 @@ class RemoveMask(SameSpace, type="latents.remove_mask", version=1):
 
     latents: In[Latents]
     """The latents."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"latents": replace(latents_at(known, "latents"), mask="none", empty=False)}
 
     def run(self, ctx: RunContext) -> LatentsOut:
         return LatentsOut(latents=replace(self.latents, mask=None, empty=False))
@@ -123,6 +146,12 @@ def _greyed(image: Image, mask: Mask) -> Image:
     """The pictures with grey where the mask is at least a half, as inpainting models were trained."""
     import numpy as np
 
+    return Image(np.where(mask.values >= 0.5, np.float32(0.5), image.pixels))
+
+
+def _require_masks(image: Sized, mask: Sized) -> None:
+    """Raises MediaError [mask-size], [mask-batch] unless the masks are of the pictures' size and number."""
+    require_mask_size(mask, image.width_px, image.height_px, "The picture")
     if 1 not in (image.batch, mask.batch) and image.batch != mask.batch:
         raise MediaError(
             "mask-batch",
@@ -130,4 +159,3 @@ def _greyed(image: Image, mask: Mask) -> Image:
             "Use one mask, or one per picture.",
             port="mask",
         )
-    return Image(np.where(mask.values >= 0.5, np.float32(0.5), image.pixels))

@@ -10,7 +10,8 @@ from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.errors import SamplingError
 from sdgraph.models.facts import require_space
-from sdgraph.payloads.latents import LatentMask, Latents, LatentSpace, per_item, require_same_space
+from sdgraph.payloads.facts import Sized, is_settled, latents_at
+from sdgraph.payloads.latents import LatentMask, Latents, per_item, require_same_space
 from sdgraph_nodes.outputs import LatentsOut, SameSpace
 
 if TYPE_CHECKING:
@@ -31,8 +32,18 @@ class PickLatents(SameSpace, type="latents.pick", version=1):
     count: In[int] = port(1, ge=1, le=4096)
     """How many items to take."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        latents = latents_at(known, "latents")
+        if latents.picture is None or not is_settled(self.first, self.count):
+            return {"latents": latents.of_picture(None)}
+        self._require_items(latents.picture.batch)
+        return {"latents": latents.of_picture(replace(latents.picture, batch=self.count))}
+
     def run(self, ctx: RunContext) -> LatentsOut:
-        batch = self.latents.batch
+        self._require_items(self.latents.batch)
+        return LatentsOut(latents=per_item(self.latents, range(self.first, self.first + self.count)))
+
+    def _require_items(self, batch: int) -> None:
         if self.first + self.count > batch:
             raise SamplingError(
                 "batch-item-missing",
@@ -40,7 +51,6 @@ class PickLatents(SameSpace, type="latents.pick", version=1):
                 f"Counted from 0, there are items 0 to {batch - 1}.",
                 port="first",
             )
-        return LatentsOut(latents=per_item(self.latents, range(self.first, self.first + self.count)))
 
 
 class RepeatLatents(SameSpace, type="latents.repeat", version=1):
@@ -54,6 +64,12 @@ class RepeatLatents(SameSpace, type="latents.repeat", version=1):
     """The batch."""
     times: In[int] = port(2, ge=1, le=4096)
     """How many times the batch is there in the end."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        latents = latents_at(known, "latents")
+        if latents.picture is None or not is_settled(self.times):
+            return {"latents": latents.of_picture(None)}
+        return {"latents": latents.of_picture(replace(latents.picture, batch=latents.picture.batch * self.times))}
 
     def run(self, ctx: RunContext) -> LatentsOut:
         latents = self.latents
@@ -76,23 +92,21 @@ class JoinLatents(Node[LatentsOut], type="latents.join", version=1):
     """The latents that follow."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        space = known.get("first")
-        if isinstance(space, LatentSpace):
-            require_space(space, known, "second", "`first`")
-        return {"latents": space}
+        first, second = latents_at(known, "first"), latents_at(known, "second")
+        if first.space is not None:
+            require_space(first.space, known, "second", "`first`")
+        one, other = first.picture, second.picture
+        if one is None or other is None or first.empty is None or second.empty is None:
+            return {"latents": first.of_picture(None)}
+        _require_alike(one, first.empty, other, second.empty)
+        return {"latents": first.of_picture(replace(one, batch=one.batch + other.batch))}
 
     def run(self, ctx: RunContext) -> LatentsOut:
         import torch
 
         first, second = self.first, self.second
         require_same_space(second.space, first.space, "The first batch")
-        if first.samples.shape[1:] != second.samples.shape[1:] or first.empty != second.empty:
-            raise SamplingError(
-                "latents-differ",
-                f"Latents of one batch are alike, found {_describe(first)} and {_describe(second)}.",
-                "Resize one of them first, or encode a picture for both.",
-                port="second",
-            )
+        _require_alike(first, first.empty, second, second.empty)
         if (first.seeds is None) != (second.seeds is None):
             raise SamplingError(
                 "seeds-differ",
@@ -146,6 +160,17 @@ def _kind(mask: LatentMask) -> tuple[bool, bool]:
     return mask.differential, mask.visible is None
 
 
-def _describe(latents: Latents) -> str:
-    kind = "empty" if latents.empty else "drawn"
-    return f"{kind} ones of {latents.width_px} x {latents.height_px} px"
+def _require_alike(first: Sized, first_empty: bool, second: Sized, second_empty: bool) -> None:
+    """Raises SamplingError [latents-differ] unless both are of one size, and both empty or neither."""
+    if (first.width_px, first.height_px, first_empty) != (second.width_px, second.height_px, second_empty):
+        raise SamplingError(
+            "latents-differ",
+            f"Latents of one batch are alike, found {_describe(first, first_empty)} and "
+            f"{_describe(second, second_empty)}.",
+            "Resize one of them first, or encode a picture for both.",
+            port="second",
+        )
+
+
+def _describe(picture: Sized, empty: bool) -> str:
+    return f"{'empty' if empty else 'drawn'} ones of {picture.width_px} x {picture.height_px} px"

@@ -10,6 +10,7 @@ from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.errors import SamplingError
 from sdgraph.models.facts import require_space
+from sdgraph.payloads.facts import Sized, is_settled, latents_at, picture_at
 from sdgraph.payloads.latents import Latents, LatentSpace, changed, require_same_space
 from sdgraph.payloads.mask import Mask
 from sdgraph_nodes.inpaint import latent_mask
@@ -42,16 +43,24 @@ class UpscaleLatents(SameSpace, type="latents.upscale", version=1):
     method: In[Interpolation] = port("nearest")
     """`nearest` repeats values; `bilinear` and `bicubic` are smooth; `area` averages, for shrinking."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        latents = latents_at(known, "latents")
+        picture, space = latents.picture, latents.space
+        if picture is None or space is None or not is_settled(self.factor, self.width_px, self.height_px):
+            return {"latents": latents.of_picture(None)}
+        height, width = self._size(picture.height_px // space.downscale, picture.width_px // space.downscale, space)
+        return {"latents": latents.of_picture(picture.sized(width * space.downscale, height * space.downscale))}
+
     def run(self, ctx: RunContext) -> LatentsOut:
-        size = self._size()
+        height, width = self.latents.samples.shape[2:]
+        size = self._size(height, width, self.latents.space)
         if size == tuple(self.latents.samples.shape[2:]):
             return LatentsOut(latents=self.latents)
         return LatentsOut(latents=changed(self.latents, lambda part: _resized(part, size, self.method)))
 
-    def _size(self) -> tuple[int, int]:
-        """Height and width in latent pixels."""
-        step = self.latents.space.downscale
-        height, width = self.latents.samples.shape[2:]
+    def _size(self, height: int, width: int, space: LatentSpace) -> tuple[int, int]:
+        """Height and width in latent pixels of what latents of `height` and `width` become."""
+        step = space.downscale
         across, down = self.width_px / (width * step), self.height_px / (height * step)
         if not self.width_px and not self.height_px:
             across = down = self.factor
@@ -73,8 +82,21 @@ class CropLatents(SameSpace, type="latents.crop", version=1):
     height_px: In[int] = port(512, ge=8, le=16384, multiple_of=8, unit="px")
     """Its height."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        latents = latents_at(known, "latents")
+        if latents.picture is None or not is_settled(self.left_px, self.top_px, self.width_px, self.height_px):
+            return {"latents": latents.of_picture(None)}
+        self._require_inside(latents.picture)
+        return {"latents": latents.of_picture(latents.picture.sized(self.width_px, self.height_px))}
+
     def run(self, ctx: RunContext) -> LatentsOut:
         latents, step = self.latents, self.latents.space.downscale
+        self._require_inside(latents)
+        rows = slice(self.top_px // step, (self.top_px + self.height_px) // step)
+        columns = slice(self.left_px // step, (self.left_px + self.width_px) // step)
+        return LatentsOut(latents=changed(latents, lambda part: part[..., rows, columns].contiguous()))
+
+    def _require_inside(self, latents: Sized) -> None:
         if self.left_px + self.width_px > latents.width_px or self.top_px + self.height_px > latents.height_px:
             raise SamplingError(
                 "latents-size",
@@ -83,9 +105,6 @@ class CropLatents(SameSpace, type="latents.crop", version=1):
                 "Cut out a smaller part.",
                 port="width_px",
             )
-        rows = slice(self.top_px // step, (self.top_px + self.height_px) // step)
-        columns = slice(self.left_px // step, (self.left_px + self.width_px) // step)
-        return LatentsOut(latents=changed(latents, lambda part: part[..., rows, columns].contiguous()))
 
 
 class FlipLatents(SameSpace, type="latents.flip", version=1):
@@ -109,6 +128,14 @@ class RotateLatents(SameSpace, type="latents.rotate", version=1):
     degrees: In[Turn] = port("90")
     """How far."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        latents = latents_at(known, "latents")
+        if latents.picture is None or not is_settled(self.degrees):
+            return {"latents": latents.of_picture(None)}
+        sides = latents.picture.width_px, latents.picture.height_px
+        width, height = sides if self.degrees == "180" else sides[::-1]
+        return {"latents": latents.of_picture(latents.picture.sized(width, height))}
+
     def run(self, ctx: RunContext) -> LatentsOut:
         quarters = -int(self.degrees) // 90  # torch turns the other way
         return LatentsOut(latents=changed(self.latents, lambda part: part.rot90(quarters, (-2, -1)).contiguous()))
@@ -129,23 +156,21 @@ class CompositeLatents(Node[LatentsOut], type="latents.composite", version=1):
     """Where the upper ones are seen, of the size of their picture; none: everywhere."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        space = known.get("below")
-        if isinstance(space, LatentSpace):
-            require_space(space, known, "above", "`below`")
-        return {"latents": space}
+        below, above, mask = latents_at(known, "below"), latents_at(known, "above").picture, picture_at(known, "mask")
+        if below.space is not None:
+            require_space(below.space, known, "above", "`below`")
+        if below.picture is not None and above is not None:
+            _require_batch(above, below.picture)
+        if above is not None and mask is not None:
+            require_mask_size(mask, above.width_px, above.height_px, "The upper latents' picture")
+        return {"latents": below}
 
     def run(self, ctx: RunContext) -> LatentsOut:
         import torch
 
         below, above = self.below, self.above
         require_same_space(above.space, below.space, "The latents below")
-        if above.batch not in (1, below.batch):
-            raise SamplingError(
-                "latents-batch",
-                f"There are {above.batch} latents above {below.batch}.",
-                "Use one for all of those below, or as many.",
-                port="above",
-            )
+        _require_batch(above, below)
         share = torch.ones(1, 1, *above.samples.shape[2:])
         if self.mask is not None:
             require_mask_size(self.mask, above.width_px, above.height_px, "The upper latents' picture")
@@ -164,6 +189,17 @@ class CompositeLatents(Node[LatentsOut], type="latents.composite", version=1):
         above, share = above[..., :height, :width], share[..., :height, :width]
         place.copy_(torch.where(share == 1, above, share * above + (1 - share) * place))
         return result
+
+
+def _require_batch(above: Sized, below: Sized) -> None:
+    """Raises SamplingError [latents-batch] unless there is one above, or one for each below."""
+    if above.batch not in (1, below.batch):
+        raise SamplingError(
+            "latents-batch",
+            f"There are {above.batch} latents above {below.batch}.",
+            "Use one for all of those below, or as many.",
+            port="above",
+        )
 
 
 def _resized(part: "Tensor", size: tuple[int, int], method: Interpolation) -> "Tensor":

@@ -1,11 +1,17 @@
 """A picture from a file."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
+from sdgraph.errors import MediaError
+from sdgraph.payloads.facts import PictureFact
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.mask import Mask
-from sdgraph_nodes.picture_reader import picture_digest, read_pixels
+from sdgraph_nodes.picture_reader import picture_digest, picture_size, read_pixels
 
 
 class LoadedImage(Outputs):
@@ -29,6 +35,13 @@ class LoadImage(Node[LoadedImage], type="image.load", version=1, lane="io"):
 
     def fingerprint(self) -> str:
         return picture_digest(self.file)
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        try:
+            size = PictureFact(*picture_size(self.file))
+        except MediaError:
+            return {}  # the plan tells of it, if the picture is needed
+        return {"image": size, "mask": size}
 
     def run(self, ctx: RunContext) -> LoadedImage:
         rgb, opacity = read_pixels(self.file)

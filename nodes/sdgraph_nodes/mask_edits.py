@@ -1,14 +1,18 @@
 """Changing masks: inverting, growing, feathering, joining, and taking one from a picture."""
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.errors import MediaError
+from sdgraph.payloads.facts import Sized, picture_at
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.mask import Mask
-from sdgraph_nodes.outputs import MaskOut
+from sdgraph_nodes.outputs import MaskOut, SameMask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +24,7 @@ _FEATHER_SIGMAS = 3
 """A feather of n pixels is a Gaussian blur whose standard deviation is n / 3: almost nothing lies beyond n."""
 
 
-class InvertMask(Node[MaskOut], type="mask.invert", version=1):
+class InvertMask(SameMask, type="mask.invert", version=1, cutoff=True):
     """Swap what is masked and what is not: 1 - mask."""
 
     mask: In[Mask]
@@ -30,7 +34,7 @@ class InvertMask(Node[MaskOut], type="mask.invert", version=1):
         return MaskOut(mask=Mask(1 - self.mask.values))
 
 
-class GrowMask(Node[MaskOut], type="mask.grow", version=1):
+class GrowMask(SameMask, type="mask.grow", version=1, cutoff=True):
     """Make the masked part larger on all sides, or smaller."""
 
     mask: In[Mask]
@@ -52,7 +56,7 @@ class GrowMask(Node[MaskOut], type="mask.grow", version=1):
         return MaskOut(mask=Mask(np.stack(planes).astype(np.float32)))
 
 
-class FeatherMask(Node[MaskOut], type="mask.feather", version=1):
+class FeatherMask(SameMask, type="mask.feather", version=1, cutoff=True):
     """Soften the edge of a mask by a Gaussian blur."""
 
     mask: In[Mask]
@@ -75,7 +79,7 @@ class FeatherMask(Node[MaskOut], type="mask.feather", version=1):
         return MaskOut(mask=Mask(np.stack([blurred(plane[0])[None] for plane in self.mask.values])))
 
 
-class CombineMasks(Node[MaskOut], type="mask.combine", version=1):
+class CombineMasks(Node[MaskOut], type="mask.combine", version=1, cutoff=True):
     """Join two masks of one size."""
 
     first: In[Mask]
@@ -85,18 +89,18 @@ class CombineMasks(Node[MaskOut], type="mask.combine", version=1):
     operation: In[Operation] = port("union")
     """`union`: the larger value; `intersect`: the smaller one; `subtract`: the first where the second is not."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        first, second = picture_at(known, "first"), picture_at(known, "second")
+        if first is None or second is None:
+            return {}
+        _require_pair(first, second)
+        return {"mask": replace(first, batch=max(first.batch, second.batch))}
+
     def run(self, ctx: RunContext) -> MaskOut:
         import numpy as np
 
         first, second = self.first, self.second
-        require_mask_size(second, first.width_px, first.height_px, "The first mask", "second")
-        if first.batch != second.batch and 1 not in (first.batch, second.batch):
-            raise MediaError(
-                "mask-batch",
-                f"There are {first.batch} masks and {second.batch}.",
-                "Use one mask, or as many as the others are.",
-                port="second",
-            )
+        _require_pair(first, second)
         match self.operation:
             case "union":
                 return MaskOut(mask=Mask(np.maximum(first.values, second.values)))
@@ -106,13 +110,16 @@ class CombineMasks(Node[MaskOut], type="mask.combine", version=1):
                 return MaskOut(mask=Mask(np.minimum(first.values, 1 - second.values)))
 
 
-class MaskFromImage(Node[MaskOut], type="mask.from_image", version=1):
+class MaskFromImage(Node[MaskOut], type="mask.from_image", version=1, cutoff=True):
     """Take brightness or one colour of a picture as mask: white is 1, black is 0."""
 
     image: In[Image]
     """The picture."""
     channel: In[Channel] = port("luminance")
     """`luminance` weighs the colours as Rec. 601 does."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"mask": known.get("image")}
 
     def run(self, ctx: RunContext) -> MaskOut:
         import numpy as np
@@ -127,7 +134,19 @@ class MaskFromImage(Node[MaskOut], type="mask.from_image", version=1):
         return MaskOut(mask=Mask(np.clip(values, 0, 1).astype(np.float32)))
 
 
-def require_mask_size(mask: Mask, width_px: int, height_px: int, who: str, port: str = "mask") -> None:
+def _require_pair(first: Sized, second: Sized) -> None:
+    """Raises MediaError [mask-size], [mask-batch] unless two masks can be joined."""
+    require_mask_size(second, first.width_px, first.height_px, "The first mask", "second")
+    if first.batch != second.batch and 1 not in (first.batch, second.batch):
+        raise MediaError(
+            "mask-batch",
+            f"There are {first.batch} masks and {second.batch}.",
+            "Use one mask, or as many as the others are.",
+            port="second",
+        )
+
+
+def require_mask_size(mask: Sized, width_px: int, height_px: int, who: str, port: str = "mask") -> None:
     """Raises MediaError [mask-size] unless the mask has this size; `who` has it."""
     if (mask.width_px, mask.height_px) != (width_px, height_px):
         raise MediaError(

@@ -1,11 +1,14 @@
 """Masks from numbers: rectangles, ellipses and gradients."""
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
-from sdgraph.core.port import In, port
+from sdgraph.core.port import In, Link, port
 from sdgraph.errors import MediaError
+from sdgraph.payloads.facts import PictureFact, is_settled, picture_at
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.mask import Mask
 from sdgraph_nodes.outputs import MaskOut
@@ -36,8 +39,14 @@ class _MaskSize(Node[MaskOut]):
             return self.image.height_px, self.image.width_px
         return self.height_px, self.width_px
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        if isinstance(self.image, Link):
+            found = picture_at(known, "image")
+            return {} if found is None else {"mask": PictureFact(found.width_px, found.height_px)}
+        return {"mask": PictureFact(self.width_px, self.height_px)} if is_settled(self.width_px, self.height_px) else {}
 
-class DrawMask(_MaskSize, type="mask.draw", version=1):
+
+class DrawMask(_MaskSize, type="mask.draw", version=1, cutoff=True):
     """Draw a mask: 1 inside a rectangle or an ellipse, 0 outside. Sides are shares of the picture."""
 
     shape: In[Shape] = port("rectangle")
@@ -51,7 +60,19 @@ class DrawMask(_MaskSize, type="mask.draw", version=1):
     bottom: In[float] = port(0.75, ge=0, le=1)
     """Lower side."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        if is_settled(self.left, self.right, self.top, self.bottom):
+            self._require_sides()
+        return super().infer(known)
+
     def run(self, ctx: RunContext) -> MaskOut:
+        self._require_sides()
+        height, width = self.size()
+        sides = self.left * width, self.top * height, self.right * width, self.bottom * height
+        draw = _rectangle if self.shape == "rectangle" else _ellipse
+        return MaskOut(mask=Mask(draw(height, width, *sides)[None, None]))
+
+    def _require_sides(self) -> None:
         if self.left >= self.right or self.top >= self.bottom:
             raise MediaError(
                 "mask-sides",
@@ -59,13 +80,9 @@ class DrawMask(_MaskSize, type="mask.draw", version=1):
                 "Let it begin left of and above where it ends.",
                 port="right" if self.left >= self.right else "bottom",
             )
-        height, width = self.size()
-        sides = self.left * width, self.top * height, self.right * width, self.bottom * height
-        draw = _rectangle if self.shape == "rectangle" else _ellipse
-        return MaskOut(mask=Mask(draw(height, width, *sides)[None, None]))
 
 
-class GradientMask(_MaskSize, type="mask.gradient", version=1):
+class GradientMask(_MaskSize, type="mask.gradient", version=1, cutoff=True):
     """A mask that rises evenly from one value to another along one direction."""
 
     direction: In[Direction] = port("right")
@@ -79,9 +96,12 @@ class GradientMask(_MaskSize, type="mask.gradient", version=1):
     rise_to: In[float] = port(1.0, ge=0, le=1)
     """Share of the way at which it has come to `end`."""
 
-    def run(self, ctx: RunContext) -> MaskOut:
-        import numpy as np
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        if is_settled(self.rise_from, self.rise_to):
+            self._require_rise()
+        return super().infer(known)
 
+    def _require_rise(self) -> None:
         if self.rise_from >= self.rise_to:
             raise MediaError(
                 "mask-sides",
@@ -89,6 +109,11 @@ class GradientMask(_MaskSize, type="mask.gradient", version=1):
                 "Let it begin before it ends.",
                 port="rise_to",
             )
+
+    def run(self, ctx: RunContext) -> MaskOut:
+        import numpy as np
+
+        self._require_rise()
         height, width = self.size()
         across = self.direction in ("right", "left")
         way = np.linspace(0, 1, width if across else height)

@@ -1,11 +1,15 @@
 """More room around a picture, to be drawn."""
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.errors import MediaError
+from sdgraph.payloads.facts import Sized, is_settled, picture_at
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.mask import Mask
 
@@ -44,18 +48,31 @@ class PadForOutpainting(Node[PaddedOut], type="image.outpaint_pad", version=1):
     fill: In[Fill] = port("edge")
     """What the room holds at first: the picture's last pixels, its mirror image, or grey."""
 
-    def run(self, ctx: RunContext) -> PaddedOut:
-        import numpy as np
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        image = picture_at(known, "image")
+        if image is None or not is_settled(self.left_px, self.top_px, self.right_px, self.bottom_px):
+            return {}
+        larger = image.sized(*self._size(image))
+        return {"image": larger, "mask": replace(larger, batch=1)}
 
-        image = self.image
-        down, across = (self.top_px, self.bottom_px), (self.left_px, self.right_px)
-        if max(image.height_px + sum(down), image.width_px + sum(across)) > MAX_EDGE_PX:
+    def _size(self, image: Sized) -> tuple[int, int]:
+        """Width and height of the canvas. Raises MediaError [image-too-large]."""
+        width, height = image.width_px + self.left_px + self.right_px, image.height_px + self.top_px + self.bottom_px
+        if max(width, height) > MAX_EDGE_PX:
             raise MediaError(
                 "image-too-large",
                 f"An edge of a picture has at most {MAX_EDGE_PX:,} px.",
                 "Add less room.",
                 port="image",
             )
+        return width, height
+
+    def run(self, ctx: RunContext) -> PaddedOut:
+        import numpy as np
+
+        image = self.image
+        self._size(image)
+        down, across = (self.top_px, self.bottom_px), (self.left_px, self.right_px)
         margins = ((0, 0), (0, 0), down, across)
         if self.fill == "grey":
             pixels = np.pad(image.pixels, margins, constant_values=0.5)

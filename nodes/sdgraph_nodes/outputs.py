@@ -41,10 +41,24 @@ class ControlOut(Outputs):
 
 
 class SameSpace(Node[LatentsOut]):
-    """Base of nodes whose latents stay in the space of their input `latents`."""
+    """Base of nodes whose latents are of the space, size and number of those at their input `latents`."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         return {"latents": known.get("latents")}
+
+
+class SamePicture(Node[ImageOut]):
+    """Base of nodes whose pictures have the size and number of those at their input `image`."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"image": known.get("image")}
+
+
+class SameMask(Node[MaskOut]):
+    """Base of nodes whose masks have the size and number of those at their input `mask`."""
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        return {"mask": known.get("mask")}
 
 
 class AnyOut(Outputs):

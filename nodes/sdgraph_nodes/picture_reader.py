@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdgraph.errors import MediaError
+from sdgraph.payloads.places import picture_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,10 @@ BUILTIN = "builtin:"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """What is read. Pillow knows more, some of which start other programs."""
 MAX_FILE_BYTES = 256 * 2**20
+_ORIENTATION = 0x0112
+"""The EXIF tag that says how the picture has to be turned."""
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""Its values for which width and height change places."""
 MAX_PIXELS = 64 * 2**20
 """8192 x 8192. As float32 RGB that is 768 MB."""
 
@@ -28,9 +33,7 @@ def read_picture_file(file: str) -> bytes:
 
     Raises MediaError `image-missing`, `image-unreadable`, `image-too-large`.
     """
-    path = _builtin(file) if file.startswith(BUILTIN) else Path(file).expanduser()
-    if not file or not path.is_file():
-        raise MediaError("image-missing", f"There is no file {file!r}.", "Check the path.", port="file")
+    path = _place(file)
     try:
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             raise _too_large(f"{file!r} has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read.")
@@ -44,6 +47,13 @@ def read_picture_file(file: str) -> bytes:
         ) from None
 
 
+def _place(file: str) -> Path:
+    path = _builtin(file) if file.startswith(BUILTIN) else picture_path(file)
+    if not file or not path.is_file():
+        raise MediaError("image-missing", f"There is no file {file!r}.", "Check the path.", port="file")
+    return path
+
+
 def picture_digest(file: str) -> str:
     """Digest of a picture file's content. The header is read too, so that what is no picture is found before the run.
 
@@ -52,6 +62,13 @@ def picture_digest(file: str) -> str:
     content = read_picture_file(file)
     _open(file, content)
     return blake2b(content, digest_size=20).hexdigest()
+
+
+def picture_size(file: str) -> tuple[int, int]:
+    """Width and height of a picture file, turned upright, by its header alone. Raises MediaError."""
+    with _open(file, _place(file)) as picture:
+        turned = picture.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+        return (picture.height, picture.width) if turned else (picture.width, picture.height)
 
 
 def read_pixels(file: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -76,11 +93,11 @@ def read_pixels(file: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return _planar(np.clip(rgb, 0, 1)), _planar(alpha)
 
 
-def _open(file: str, content: bytes) -> PillowImage:
+def _open(file: str, content: bytes | Path) -> PillowImage:
     from PIL import Image
 
     try:
-        picture = Image.open(BytesIO(content), formats=FORMATS)
+        picture = Image.open(BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(f"{file!r} unpacks to far more than {MAX_PIXELS:,} pixels.") from None
     except Exception:  # Pillow's readers raise anything at damaged headers
@@ -91,6 +108,7 @@ def _open(file: str, content: bytes) -> PillowImage:
             port="file",
         ) from None
     if picture.width * picture.height > MAX_PIXELS:
+        picture.close()
         raise _too_large(
             f"{file!r} has {picture.width:,} x {picture.height:,} pixels; at most {MAX_PIXELS:,} are read."
         )

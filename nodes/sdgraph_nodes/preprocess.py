@@ -1,13 +1,15 @@
 """Control pictures from pictures: edges, lines, depth, normals, poses."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from sdgraph.core.context import RunContext
-from sdgraph.core.node import Node
+from sdgraph.core.infer import Known
 from sdgraph.core.port import In, port
-from sdgraph.models.preprocess.detectors import DETECTORS, WEIGHTS, detect, detector_fingerprint
+from sdgraph.models.facts import placed
+from sdgraph.models.preprocess.detectors import DETECTORS, WEIGHTS, detect, detector_fingerprint, require_package
 from sdgraph.payloads.image import Image
-from sdgraph_nodes.outputs import ImageOut
+from sdgraph_nodes.outputs import ImageOut, SamePicture
 from sdgraph_nodes.sampling import MAX_SEED
 
 Kind = Literal[
@@ -36,7 +38,7 @@ Kind = Literal[
 ]
 
 
-class Preprocess(Node[ImageOut], type="control.preprocess", version=1, lane="device"):
+class Preprocess(SamePicture, type="control.preprocess", version=1, lane="device"):
     """Turn pictures into what ControlNets and T2I-Adapters read, of the same size.
 
     The kinds up to `luminance` need nothing else. Those from `hed` on run a detector of the package controlnet-aux
@@ -56,6 +58,12 @@ class Preprocess(Node[ImageOut], type="control.preprocess", version=1, lane="dev
 
     def fingerprint(self) -> str | None:
         return detector_fingerprint(self.kind, self.source) if self.kind in DETECTORS else None
+
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        if self.kind in DETECTORS:
+            with placed("kind"):
+                require_package()
+        return super().infer(known)
 
     def run(self, ctx: RunContext) -> ImageOut:
         import numpy as np

@@ -1,10 +1,13 @@
 """Other sizes of a picture."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from sdgraph.core.context import RunContext
+from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
+from sdgraph.payloads.facts import Sized, is_settled, picture_at
 from sdgraph.payloads.image import Image
 from sdgraph_nodes.outputs import ImageOut
 
@@ -32,6 +35,12 @@ class Resize(Node[ImageOut], type="image.resize", version=1):
     fit: In[Fit] = port("stretch")
     """`stretch` distorts, `crop` cuts off what is too much, `pad` adds white."""
 
+    def infer(self, known: Known) -> Mapping[str, Any]:
+        image = picture_at(known, "image")
+        if image is None or not is_settled(self.width_px, self.height_px, self.factor):
+            return {}
+        return {"image": image.sized(*target_size(image, self.width_px, self.height_px, self.factor))}
+
     def run(self, ctx: RunContext) -> ImageOut:
         width, height = target_size(self.image, self.width_px, self.height_px, self.factor)
         if self.fit == "stretch" or not (self.width_px and self.height_px):
@@ -39,7 +48,7 @@ class Resize(Node[ImageOut], type="image.resize", version=1):
         return ImageOut(image=_fitted(self.image, width, height, self.method, cover=self.fit == "crop"))
 
 
-def target_size(image: Image, width_px: int, height_px: int, factor: float) -> tuple[int, int]:
+def target_size(image: Sized, width_px: int, height_px: int, factor: float) -> tuple[int, int]:
     """Width and height that `Resize` aims at, both at least 1."""
     if width_px and height_px:
         return width_px, height_px

@@ -1,50 +1,41 @@
 """The samplers that people place: one with plain knobs, and one whose stages are written out."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
-from sdgraph.core.port import In, Link, port
+from sdgraph.core.port import In, port
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, needs_negative
-from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs, plan_start
+from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec
+from sdgraph.diffusion.stages import MAX_STEPS, SigmaName, SolverName, Stage, plan_legs, plan_start
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.facts import (
     placed,
-    require_controls,
+    require_blocks,
     require_sampling_fit,
-    require_space,
     require_understood,
 )
+from sdgraph.models.present import require_part
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
+from sdgraph.payloads.facts import latents_at
 from sdgraph.payloads.handles import DenoiserHandle
 from sdgraph.payloads.latents import Latents, require_same_space
-from sdgraph.payloads.sampling import SamplingState
-from sdgraph_nodes.guiding import require_weak_match
 from sdgraph_nodes.outputs import LatentsOut
 from sdgraph_nodes.sampling import (
     MAX_SEED,
     SampleFinish,
-    SampleStage,
     SampleStart,
-    negative_missing,
     warn_of_harsh_guidance,
     warn_without_steps,
 )
-from sdgraph_nodes.stage_edits import is_unguided, with_guidance, with_steps
-
-
-class Drawing(NamedTuple):
-    """A model and what it is asked to draw."""
-
-    denoiser: DenoiserHandle
-    positive: Conditioning
-    negative: Conditioning | None
+from sdgraph_nodes.sampling_checks import Drawing, StagePorts, check_beginning, check_sampling, drawn, stage_node
+from sdgraph_nodes.stage_edits import with_guidance, with_steps
 
 
 class _SamplerPorts(Node[LatentsOut]):
@@ -81,22 +72,26 @@ class _SamplerPorts(Node[LatentsOut]):
     Diffusers."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        denoiser = known.get("denoiser")
-        if not isinstance(denoiser, DenoiserHandle):
-            return {}
-        require_space(denoiser.space, known, "latents", f"The denoiser `{denoiser.source}`")
-        require_understood(denoiser, known, "positive", "negative")
-        require_controls(denoiser, known, "control")
-        if isinstance(weak := known.get("weak"), DenoiserHandle):
-            require_weak_match(denoiser, weak)
-        return {"latents": denoiser.space}
+        stages, schedule_steps = self.planned()
+        legs = plan_legs(stages, self.strength, schedule_steps=schedule_steps)
+        check_beginning(known, bool(legs), self.strength)
+        denoiser = check_sampling(self.shared(), known, [leg.guider for leg in legs if leg.model == "base"])
+        return {} if denoiser is None else {"latents": drawn(denoiser.space, latents_at(known, "latents"))}
+
+    @abstractmethod
+    def planned(self) -> tuple[tuple[Stage, ...], int]:
+        """The stages, and the steps of the schedule that they are parts of."""
+
+    def shared(self) -> StagePorts:
+        """What every stage has."""
+        return StagePorts(self.control, self.weak, self.tile_px, self.overlap_px, self.tile_weights)
 
     def models(self) -> dict[str, Drawing]:
         """The model that each stage may name, with its conditionings."""
         return {"base": Drawing(self.denoiser, self.positive, self.negative)}
 
-    def expand_stages(self, stages: tuple[Stage, ...], schedule_steps: int, inner: Workflow) -> LatentsOut:
-        """The nodes that run `stages`, none of which depends on a stage after it."""
+    def expand(self, inner: Workflow) -> LatentsOut:
+        stages, schedule_steps = self.planned()
         legs = plan_legs(stages, self.strength, schedule_steps=schedule_steps)
         first = plan_start(stages, self.strength, schedule_steps=schedule_steps)
         start = SampleStart(
@@ -112,27 +107,9 @@ class _SamplerPorts(Node[LatentsOut]):
         for number, leg in enumerate(legs, start=1):
             if leg.model not in models:
                 raise _refiner_missing(number)
-            stage = self.stage(models[leg.model], leg, state, f"Stage {number}")
+            stage = stage_node(self.shared(), models[leg.model], leg, state, f"Stage {number}")
             state = inner.add(f"stage{number}", stage).out.state
         return inner.add("finish", SampleFinish(state=state, given=self.latents)).out
-
-    def stage(self, drawing: Drawing, leg: Leg, state: SamplingState | Link[SamplingState], what: str) -> SampleStage:
-        """The node of one stage."""
-        guided = needs_negative(leg.guider, is_unguided(leg.guidance))
-        if guided and drawing.negative is None:
-            raise negative_missing(what)
-        return SampleStage(
-            denoiser=drawing.denoiser,
-            positive=drawing.positive,
-            negative=drawing.negative if guided else None,
-            control=self.control,
-            weak=self.weak if leg.guider.kind == "autoguidance" else None,
-            state=state,
-            leg=leg,
-            tile_px=self.tile_px,
-            overlap_px=self.overlap_px,
-            tile_weights=self.tile_weights,
-        )
 
 
 class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
@@ -160,17 +137,16 @@ class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
         warn_of_harsh_guidance(known, self.guidance, self.steps, self.guider)
         return super().infer(known)
 
-    def expand(self, inner: Workflow) -> LatentsOut:
-        guidance = ConstantGuidance(scale=self.guidance)
+    def planned(self) -> tuple[tuple[Stage, ...], int]:
         stage = Stage(
             steps=self.steps,
             solver=self.solver,
             sigmas=self.sigmas,
-            guidance=guidance,
+            guidance=ConstantGuidance(scale=self.guidance),
             guider=self.guider,
             early_stop=self.early_stop,
         )
-        return self.expand_stages((stage,), self.steps, inner)
+        return (stage,), self.steps
 
 
 class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="device"):
@@ -202,11 +178,15 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
         base, refiner = known.get("denoiser"), known.get("refiner")
         if isinstance(base, DenoiserHandle) and isinstance(refiner, DenoiserHandle):
             with placed("refiner"):
+                require_part(refiner)
                 require_same_space(base.space, refiner.space, f"The refiner `{refiner.source}`")
             require_understood(refiner, known, "refiner_positive", "refiner_negative")
         for stage in self.stages:
             model = refiner if stage.model == "refiner" else base
             require_sampling_fit(model, stage.solver, stage.sigmas, ("stages", "stages"))
+            if stage.model == "refiner" and isinstance(refiner, DenoiserHandle):
+                with placed("stages"):
+                    require_blocks(refiner, stage.guider, has_weak=self.weak is not None)
         return super().infer(known)
 
     def models(self) -> dict[str, Drawing]:
@@ -216,13 +196,11 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
         found = super().models()
         return found if self.refiner is None else found | {"refiner": Drawing(self.refiner, positive, negative)}
 
-    def expand(self, inner: Workflow) -> LatentsOut:
+    def planned(self) -> tuple[tuple[Stage, ...], int]:
         stages, schedule_steps = self.stages, self.schedule_steps
         if self.steps is not None:
             stages, schedule_steps = with_steps(stages, self.steps, schedule_steps), self.steps
-        if self.guidance is not None:
-            stages = with_guidance(stages, self.guidance)
-        return self.expand_stages(stages, schedule_steps, inner)
+        return stages if self.guidance is None else with_guidance(stages, self.guidance), schedule_steps
 
     @classmethod
     def upgrade(cls, made_for: int, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -9,19 +9,20 @@ from sdgraph.core.port import In, Link, Out, port
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, GuidanceSchedule
-from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, needs_negative
+from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec
 from sdgraph.diffusion.leg_parts import range_between, steps_between
 from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
-from sdgraph.models.facts import require_controls, require_sampling_fit, require_space, require_understood
+from sdgraph.models.facts import require_sampling_fit, require_space
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.control import Control
+from sdgraph.payloads.facts import LatentsFact, latents_at
 from sdgraph.payloads.handles import DenoiserHandle
 from sdgraph.payloads.latents import Latents
 from sdgraph.payloads.sampling import SamplingState
-from sdgraph_nodes.sampling import MAX_SEED, SampleFinish, SampleStage, SampleStart, negative_missing
-from sdgraph_nodes.stage_edits import is_unguided
+from sdgraph_nodes.sampling import MAX_SEED, SampleFinish, SampleStart
+from sdgraph_nodes.sampling_checks import Drawing, StagePorts, check_sampling, drawn, stage_node
 
 
 class PartOut(Outputs):
@@ -90,37 +91,25 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
     """How tiles are blended where they overlap."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        denoiser = known.get("denoiser")
-        if not isinstance(denoiser, DenoiserHandle):
+        require_sampling_fit(known.get("denoiser"), self.solver, self.sigmas)
+        denoiser = check_sampling(self._shared(), known, [self.guider])
+        if denoiser is None:
             return {}
-        for port_name in ("latents", "state"):
-            require_space(denoiser.space, known, port_name, f"The denoiser `{denoiser.source}`")
-        require_understood(denoiser, known, "positive", "negative")
-        require_controls(denoiser, known, "control")
-        require_sampling_fit(denoiser, self.solver, self.sigmas)
-        return {"latents": denoiser.space, "state": denoiser.space}
+        require_space(denoiser.space, known, "state", f"The denoiser `{denoiser.source}`")
+        fact = drawn(denoiser.space, latents_at(known, "latents"))
+        return {"latents": fact, "state": LatentsFact(denoiser.space)}
 
     def expand(self, inner: Workflow) -> PartOut:
         leg = self._leg()
         state = self._beginning(leg, inner) if self.state is None else self.state
-        guided = needs_negative(leg.guider, is_unguided(leg.guidance))
-        if guided and self.negative is None:
-            raise negative_missing("The sampler")
-        stage = SampleStage(
-            denoiser=self.denoiser,
-            positive=self.positive,
-            negative=self.negative if guided else None,
-            control=self.control,
-            weak=self.weak if leg.guider.kind == "autoguidance" else None,
-            state=state,
-            leg=leg,
-            tile_px=self.tile_px,
-            overlap_px=self.overlap_px,
-            tile_weights=self.tile_weights,
-        )
+        drawing = Drawing(self.denoiser, self.positive, self.negative)
+        stage = stage_node(self._shared(), drawing, leg, state, "The sampler")
         end = inner.add("stage", stage).out.state
         finished = inner.add("finish", SampleFinish(state=end, given=self.latents)).out
         return PartOut(latents=finished.latents, state=end)  # pyright: ignore[reportArgumentType]
+
+    def _shared(self) -> StagePorts:
+        return StagePorts(self.control, self.weak, self.tile_px, self.overlap_px, self.tile_weights)
 
     def _leg(self) -> Leg:
         stage = Stage(

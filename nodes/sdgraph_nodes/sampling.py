@@ -12,6 +12,7 @@ from sdgraph.diffusion.stages import Leg
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import Sampling, open_model
+from sdgraph.models.drawable import require_drawable
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.step_clock import StepClock
 from sdgraph.payloads.conditioning import Conditioning
@@ -209,13 +210,7 @@ def warn_of_harsh_guidance(known: Known, guidance: float, steps: int, guider: Gu
 def _noise_shape(latents: Latents, denoiser: DenoiserHandle) -> tuple[int, int, int]:
     """[C, h, w] of one item in the denoiser's latent space, at the size that the empty latents ask for."""
     step = denoiser.space.downscale
-    if latents.width_px % step or latents.height_px % step:
-        raise SamplingError(
-            "latents-size",
-            f"This model draws pictures in steps of {step} px, found {latents.width_px} x {latents.height_px} px.",
-            f"Make width and height multiples of {step}.",
-            port="latents",
-        )
+    require_drawable(latents, denoiser)
     return denoiser.space.channels, latents.height_px // step, latents.width_px // step
 
 

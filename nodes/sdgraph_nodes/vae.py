@@ -9,7 +9,8 @@ from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.models.facts import require_space
 from sdgraph.models.pool import ModelPool
-from sdgraph.models.vae import decode_latents, encode_image
+from sdgraph.models.vae import decode_latents, encode_image, require_coding
+from sdgraph.payloads.facts import LatentsFact, latents_at, picture_at
 from sdgraph.payloads.handles import VaeHandle
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents
@@ -30,8 +31,11 @@ class VaeEncode(Node[LatentsOut], type="sd.vae_encode", version=1, lane="device"
     """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory of large pictures."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        vae = known.get("vae")
-        return {"latents": vae.space} if isinstance(vae, VaeHandle) else {}
+        vae, image = known.get("vae"), picture_at(known, "image")
+        if not isinstance(vae, VaeHandle):
+            return {}
+        require_coding(vae, self.tile_px, image)
+        return {"latents": LatentsFact(vae.space, image, empty=False, mask="none")}
 
     def run(self, ctx: RunContext) -> LatentsOut:
         with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:
@@ -55,7 +59,8 @@ class VaeDecode(Node[ImageOut], type="sd.vae_decode", version=1, lane="device"):
         vae = known.get("vae")
         if isinstance(vae, VaeHandle):
             require_space(vae.space, known, "latents", f"The autoencoder `{vae.source}`")
-        return {}
+            require_coding(vae, self.tile_px)
+        return {"image": latents_at(known, "latents").picture}
 
     def run(self, ctx: RunContext) -> ImageOut:
         with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:

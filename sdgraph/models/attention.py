@@ -6,22 +6,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.errors import ModelError
 from sdgraph.models.attention_grid import ImageGrid, blurred, watched_grid
+from sdgraph.models.attention_names import chosen_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from sdgraph.diffusion.perturbation import Perturbation
-
-_SHORT_NAMES = {
-    "mid": "mid_block",
-    "down": "down_blocks",
-    "up": "up_blocks",
-    "blocks": "transformer_blocks",
-    "single": "single_transformer_blocks",
-}
-_MOST_NAMED = 12
 
 
 def attention_blocks(model: nn.Module) -> dict[str, nn.Module]:
@@ -34,24 +25,9 @@ def attention_blocks(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def chosen_blocks(model: nn.Module, layers: tuple[str, ...]) -> dict[str, nn.Module]:
-    """The blocks whose names are or begin with one of `layers`; without any, those in the middle of the network.
-
-    `mid`, `down`, `up`, `blocks` and `single` stand for the names that they begin. Raises ModelError [attention-layers]
-    when there is none.
-    """
+    """The blocks that `layers` name, as `chosen_names` reads them. Raises ModelError [attention-layers]."""
     blocks = attention_blocks(model)
-    if not layers:
-        middle = {name: block for name, block in blocks.items() if name.startswith("mid_block.")}
-        halfway = list(blocks.items())[len(blocks) // 2 :][:1]
-        chosen, missing = middle or dict(halfway), "with self-attention"
-    else:
-        by_layer = {layer: {name: block for name, block in blocks.items() if _matches(name, layer)} for layer in layers}
-        chosen = {name: block for found in by_layer.values() for name, block in found.items()}
-        absent = [layer for layer, found in by_layer.items() if not found]
-        chosen, missing = ({} if absent else chosen), f"called `{absent[0]}`" if absent else ""
-    if not chosen:
-        raise ModelError("attention-layers", f"The model has no block {missing}.", _hint(blocks))
-    return chosen
+    return {name: blocks[name] for name in chosen_names(blocks, layers)}
 
 
 @contextmanager
@@ -82,20 +58,6 @@ def _self_attentions(block: nn.Module) -> dict[str, Any]:
     # A UNet's block has attn1 (self) and attn2 (to the prompt); a transformer's attn (joint) and at times attn2 (self).
     names = ("attn1",) if "attn1" in named else ("attn", "attn2")
     return {name: named[name] for name in names if hasattr(named.get(name), "to_q")}
-
-
-def _matches(name: str, layer: str) -> bool:
-    first, dot, rest = layer.partition(".")
-    full = _SHORT_NAMES.get(first, first) + dot + rest
-    return name == full or name.startswith(f"{full}.")
-
-
-def _hint(blocks: Mapping[str, object]) -> str:
-    if not blocks:
-        return "It has no transformer blocks at all; use a guider that does not perturb attention."
-    names = list(blocks)
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"Its blocks are {', '.join(names[:_MOST_NAMED])}{more}; the beginning of a name stands for all of them."
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What can be told of models, latents and prompts before anything runs, by small files alone (see `Node.infer`).
 
-The fact of a handle is the handle itself, of latents their `LatentSpace`, of conditioning a `ConditioningFact`, of
-control the handles of its networks.
+The fact of a handle is the handle itself, of pictures and masks a `PictureFact`, of latents a `LatentsFact`
+(`sdgraph.payloads.facts`), of conditioning a `ConditioningFact`, of control a tuple of `ControlFact`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sdgraph.diffusion.fits import is_flow, require_sigmas_fit, require_solver_fit
+from sdgraph.diffusion.guider_specs import AutoGuidanceSpec, GuiderSpec, PagSpec, SegSpec, SlgSpec
 from sdgraph.diffusion.names import SigmaName, SolverName
 from sdgraph.errors import ModelError, SdgraphError
 from sdgraph.models import controlnet, ip_adapter, t2i_adapter
+from sdgraph.models.attention_names import block_names, chosen_names
+from sdgraph.models.checkpoint import open_layout
 from sdgraph.models.conditions import require_pooled, require_width
+from sdgraph.payloads.facts import latents_at
 from sdgraph.payloads.handles import (
     ControlNetHandle,
     DenoiserHandle,
@@ -77,8 +81,8 @@ def require_understood(denoiser: DenoiserHandle, known: Mapping[str, Any], *port
 
 def require_space(space: LatentSpace, known: Mapping[str, Any], port: str, who: str) -> None:
     """Raises ModelError [latent-space-mismatch] at `port` when its latents are of another space."""
-    found = known.get(port)
-    if isinstance(found, LatentSpace):
+    found = latents_at(known, port).space
+    if found is not None:
         with placed(port):
             require_same_space(found, space, who)
 
@@ -99,6 +103,33 @@ def require_controls(denoiser: DenoiserHandle, known: Mapping[str, Any], port: s
                 t2i_adapter.require_match(net, denoiser)
             elif isinstance(net, IPAdapterHandle):
                 ip_adapter.require_match(net, denoiser)
+
+
+def require_blocks(denoiser: DenoiserHandle, guider: GuiderSpec, *, has_weak: bool) -> None:
+    """Raises ModelError [attention-layers] for a guider that perturbs blocks which the network has not."""
+    match guider:
+        case PagSpec() | SlgSpec() | SegSpec() if guider.scale:
+            layers = guider.layers
+        case AutoGuidanceSpec() if not has_weak:
+            layers = guider.layers
+        case _:
+            return
+    blocks = _blocks(denoiser)
+    if blocks is not None:
+        with placed("guider"):
+            chosen_names(blocks, layers)
+
+
+def network_config(denoiser: DenoiserHandle) -> Mapping[str, Any] | None:
+    """The configuration of the network; None where it can't be read, which the plan tells of."""
+    return read_fact(
+        lambda: open_layout(denoiser.source, denoiser.config, denoiser.allow_pickle).config(denoiser.component)
+    )
+
+
+def _blocks(denoiser: DenoiserHandle) -> tuple[str, ...] | None:
+    config = network_config(denoiser)
+    return None if config is None else block_names(config)
 
 
 @contextmanager

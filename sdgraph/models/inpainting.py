@@ -20,13 +20,18 @@ def require_picture(handle: DenoiserHandle, channels: Tensor | None) -> Tensor |
     if not handle.inpainting:
         return None
     if channels is None:
-        raise SamplingError(
-            "inpaint-picture-missing",
-            f"The denoiser `{handle.source}` was trained for inpainting and needs a picture with a mask.",
-            "Start from the latents of `sd.inpaint_latents`, or use another checkpoint.",
-            port="latents",
-        )
+        raise picture_missing(handle)
     return channels
+
+
+def picture_missing(handle: DenoiserHandle) -> SamplingError:
+    """The error for latents without what an inpainting model sees."""
+    return SamplingError(
+        "inpaint-picture-missing",
+        f"The denoiser `{handle.source}` was trained for inpainting and needs a picture with a mask.",
+        "Start from the latents of `sd.inpaint_latents`, or use another checkpoint.",
+        port="latents",
+    )
 
 
 def with_picture(call: UNetCall, channels: Tensor | None) -> Tensor:

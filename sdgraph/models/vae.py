@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import MediaError, SamplingError
+from sdgraph.models.present import require_part
+from sdgraph.payloads.facts import Sized
 from sdgraph.payloads.handles import VaeHandle
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents, require_same_space
@@ -27,12 +29,7 @@ def encode_image(model: Any, handle: VaeHandle, image: Image, tile_px: int = 0) 
     import torch
 
     step = handle.space.downscale
-    if image.height_px % step or image.width_px % step:
-        raise MediaError(
-            "image-size",
-            f"The picture is {image.width_px}x{image.height_px} pixels, expected multiples of {step}.",
-            f"Resize it, for example to {_up(image.width_px, step)}x{_up(image.height_px, step)}.",
-        )
+    require_encodable(image, step)
     pixels = torch.tensor(image.pixels) * 2 - 1
     samples = _tiled(lambda tile: _encode(model, handle, tile), pixels, tile_px, step, shrink=True)
     return Latents(samples, handle.space)
@@ -53,6 +50,36 @@ def decode_latents(model: Any, handle: VaeHandle, latents: Latents, tile_px: int
 def decode_preview(model: Any, handle: VaeHandle, samples: Tensor) -> Image:
     """A quick picture of (half-finished) latents [B, C, h, w]; `handle` is the denoiser's `preview`."""
     return _image(_decode(model, handle, samples))
+
+
+def require_encodable(image: Sized, step: int) -> None:
+    """Raises MediaError [image-size] unless both sides of the pictures are multiples of `step` pixels."""
+    if image.height_px % step or image.width_px % step:
+        raise MediaError(
+            "image-size",
+            f"The picture is {image.width_px}x{image.height_px} pixels, expected multiples of {step}.",
+            f"Resize it, for example to {_up(image.width_px, step)}x{_up(image.height_px, step)}.",
+            port="image",
+        )
+
+
+def require_tile(tile_px: object, step: int) -> None:
+    """Raises SamplingError [tile-size] for the edge of a tile that is none; a linked one is looked at while running."""
+    if isinstance(tile_px, int) and tile_px and (tile_px % step or tile_px < 4 * step):
+        raise SamplingError(
+            "tile-size",
+            f"A tile's edge is a multiple of {step} pixels and at least {4 * step}, found {tile_px}.",
+            "Use 0 for one piece.",
+            port="tile_px",
+        )
+
+
+def require_coding(handle: VaeHandle, tile_px: object, image: Sized | None = None) -> None:
+    """What can be told before an autoencoder is loaded. Raises as `encode_image`; also what `require_part` does."""
+    require_part(handle)
+    require_tile(tile_px, handle.space.downscale)
+    if image is not None:
+        require_encodable(image, handle.space.downscale)
 
 
 def _encode(model: Any, handle: VaeHandle, pixels: Tensor) -> Tensor:
@@ -88,12 +115,7 @@ def _tiled(code: Callable[[Tensor], Tensor], field: Tensor, tile_px: int, step: 
 
     from sdgraph.diffusion.tiles import TileGrid, blend
 
-    if tile_px % step or tile_px < 4 * step:
-        raise SamplingError(
-            "tile-size",
-            f"A tile's edge is a multiple of {step} pixels and at least {4 * step}, found {tile_px}.",
-            "Use 0 for one piece.",
-        )
+    require_tile(tile_px, step)
     height, width = field.shape[2:]
     unit_in, unit_out = (step, 1) if shrink else (1, step)
     cells, overlap = tile_px // step, int(tile_px // step * OVERLAP_SHARE)

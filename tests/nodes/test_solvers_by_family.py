@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sdgraph import Registry
-from tests.nodes.test_facts_before_a_run import DRAW, model, refused
+from tests.nodes.test_facts_before_a_run import DRAW, model, node, refused
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,8 @@ def registry() -> Registry:
 def drawing(name: str, kind: str = "sd.sampler", /, **values: Any) -> dict[str, Any]:
     """The workflow with another model, and a sampler with these values."""
     sample = {"type": kind, "values": values, "links": DRAW["sample"]["links"]}
-    return {"sd": model(name), "sample": sample}
+    start = node("sd.empty_latents", {"width_px": 64, "height_px": 64})
+    return {"sd": model(name), "start": start, "sample": sample}
 
 
 @pytest.mark.parametrize("family", ["sd3", "flux"])
