@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -58,16 +58,27 @@ def _operation(route: Route) -> dict[str, Any]:
         "description": route.description,
         "responses": {str(route.status): done, "default": problem},
     }
-    if names := re.findall(r"{(\w+)}", route.path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    if parameters := [*_path_parameters(route), *_query_parameters(route)]:
+        operation["parameters"] = parameters
     if route.request is not None:
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": _ref(route.request)}},
         }
     return operation
+
+
+def _path_parameters(route: Route) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"{(\w+)}", route.path):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _query_parameters(route: Route) -> Iterator[dict[str, Any]]:
+    if route.query is None:
+        return
+    schema = route.query.model_json_schema()
+    for name, field in schema["properties"].items():
+        yield {"name": name, "in": "query", "required": name in schema.get("required", []), "schema": field}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tests.repo.project import modules
 
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)+")
 NOT_CODES = {
+    "sdgraph-database",
     "sdgraph-digest",
     "sdgraph-leases",
     "sdgraph-mirror",

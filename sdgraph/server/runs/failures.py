@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sdgraph.errors import Problem, SdgraphError, WorkflowError
 from sdgraph.server.runs.records import RunState
 
@@ -46,19 +44,6 @@ def queue_full(limit: int) -> SdgraphError:
     """No more runs may wait."""
     message = f"{limit:,} runs wait already, and no more may."
     return _problem("queue-full", message, "Try again later, or cancel some of them.")
-
-
-def ended_report(run_id: str, status: RunState, *problems: Problem) -> dict[str, Any]:
-    """The report of a run of which no worker gave one."""
-    return {
-        "run_id": run_id,
-        "status": status,
-        "outputs": {},
-        "nodes": {},
-        "elapsed_s": 0.0,
-        "peak_memory_bytes": None,
-        "problems": [problem.to_json() for problem in problems],
-    }
 
 
 def _problem(code: str, message: str, hint: str) -> SdgraphError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, func, select
 
 from sdgraph.server.runs.database import reading
 from sdgraph.server.runs.failures import unknown
@@ -21,7 +21,7 @@ _SHOWN = (
     RUNS.c.user,
     RUNS.c.status,
     RUNS.c.priority,
-    RUNS.c.position,
+    RUNS.c.deaths + 1,
     RUNS.c.cancelling,
     RUNS.c.worker,
     RUNS.c.retry_of,
@@ -44,8 +44,8 @@ class Wanted:
     """Inputs by name and the text of their value."""
     states: tuple[RunState, ...] = ()
     user: str | None = None
-    before: int | None = None
-    """Only runs that were asked for before the one of this number."""
+    before: str | None = None
+    """Only runs that were asked for before the one of this id."""
     limit: int = 50
 
 
@@ -54,8 +54,10 @@ class Page:
     """Some runs, the newest first."""
 
     runs: tuple[RunSummary, ...]
-    next: int | None
+    next: str | None
     """`before` of the next page; None when this is the last one."""
+    counts: Mapping[str, int]
+    """How many runs there are in each state that any is in."""
 
 
 class History:
@@ -66,27 +68,30 @@ class History:
         self._clock = clock
 
     def page(self, wanted: Wanted) -> Page:
-        """The newest runs that are wanted."""
-        chosen = select(*_SHOWN).where(*_conditions(wanted)).order_by(RUNS.c.number.desc()).limit(wanted.limit + 1)
+        """The newest runs that are wanted. Raises WorkflowError [run-unknown] for an unknown `before`."""
         with reading(self._engine) as connection:
-            found = connection.execute(chosen).all()
-        shown = tuple(_summary(row) for row in found[: wanted.limit])
-        return Page(shown, shown[-1].number if len(found) > wanted.limit else None)
+            conditions = _conditions(wanted)
+            if wanted.before is not None:
+                conditions.append(RUNS.c.number < _number(connection, wanted.before))
+            chosen = select(*_SHOWN).where(*conditions).order_by(RUNS.c.number.desc()).limit(wanted.limit + 1)
+            found = [_summary(row) for row in connection.execute(chosen)]
+            shown = tuple(_placed(connection, found[: wanted.limit]))
+            return Page(shown, shown[-1].run_id if len(found) > wanted.limit else None, _counts(connection))
 
     def details(self, run_id: str) -> RunDetails:
         """Everything about one run. Raises WorkflowError [run-unknown]."""
         chosen = select(*_SHOWN, RUNS.c.document, RUNS.c.outputs, RUNS.c.report).where(RUNS.c.run_id == run_id)
         with reading(self._engine) as connection:
             row = connection.execute(chosen).one_or_none()
-        if row is None:
-            raise unknown(run_id)
-        return RunDetails(_summary(row[: len(_SHOWN)]), row.document, row.outputs, row.report)
+            if row is None:
+                raise unknown(run_id)
+            (summary,) = _placed(connection, [_summary(row[: len(_SHOWN)])])
+        return RunDetails(summary, row.document, row.outputs, row.report)
 
     def counts(self) -> dict[str, int]:
         """How many runs are in each state that any is in."""
-        counted = select(RUNS.c.status, func.count()).group_by(RUNS.c.status)
         with reading(self._engine) as connection:
-            return {row[0]: row[1] for row in connection.execute(counted)}
+            return _counts(connection)
 
     def prune(self, keep: int | None, keep_days: float | None) -> int:
         """Remove ended runs that are older, or more than `keep`; how many went. Pictures stay where they are."""
@@ -115,12 +120,33 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         found.append(RUNS.c.status.in_(wanted.states))
     if wanted.user is not None:
         found.append(RUNS.c.user == wanted.user)
-    if wanted.before is not None:
-        found.append(RUNS.c.number < wanted.before)
     return found
+
+
+def _number(connection: Connection, run_id: str) -> int:
+    found = connection.execute(select(RUNS.c.number).where(RUNS.c.run_id == run_id)).scalar()
+    if found is None:
+        raise unknown(run_id)
+    return found
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    counted = select(RUNS.c.status, func.count()).group_by(RUNS.c.status)
+    return {row[0]: row[1] for row in connection.execute(counted)}
+
+
+def _placed(connection: Connection, runs: Sequence[RunSummary]) -> Iterator[RunSummary]:
+    """The runs with their places in the queue."""
+    places: dict[str, int] = {}
+    if any(run.status == "queued" for run in runs):
+        order = (RUNS.c.priority.desc(), RUNS.c.position, RUNS.c.number)
+        waiting = connection.execute(select(RUNS.c.run_id).where(RUNS.c.status == "queued").order_by(*order))
+        places = {row.run_id: place for place, row in enumerate(waiting, start=1)}
+    for run in runs:
+        yield replace(run, position=places.get(run.run_id))
 
 
 def _summary(values: Sequence[Any]) -> RunSummary:
     """A summary from the columns of `_SHOWN`."""
     *others, pictures = values
-    return RunSummary(*others, pictures=pictures or [])
+    return RunSummary(*others, pictures=pictures or {})

@@ -14,11 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, delete, func, insert, select, text, update
 
+from sdgraph.engine.worker.job import report_without_nodes
 from sdgraph.server.runs.failures import (
     SERVER_DIED,
     WORKER_DIED,
     already_ended,
-    ended_report,
     not_ended,
     not_queued,
     queue_full,
@@ -101,18 +101,28 @@ class RunQueue:
             if status != "running":
                 return status
             if cancelling:
-                self._end(connection, run_id, "running", ended_report(run_id, "cancelled"))
+                self._end(connection, run_id, "running", report_without_nodes(run_id, "cancelled"))
                 return "cancelled"
             if deaths >= _MAX_DEATHS:
-                self._end(connection, run_id, "running", ended_report(run_id, "failed", WORKER_DIED))
+                self._end(connection, run_id, "running", report_without_nodes(run_id, "failed", WORKER_DIED))
                 return "failed"
             connection.execute(_of(run_id).values(status="queued", deaths=deaths + 1))
             return "queued"
 
-    def release(self, run_id: str) -> None:
-        """Let a running run wait again because the server stops; nobody is to blame."""
+    def release(self, run_id: str) -> RunState | None:
+        """Let a running run wait again because the server stops; nobody is to blame.
+
+        "queued", or "cancelled" for one that was told to stop; None when it was not running.
+        """
         with self._engine.begin() as connection:
-            connection.execute(_of(run_id).where(RUNS.c.status == "running").values(status="queued"))
+            status, _, cancelling = self._look(connection, run_id)
+            if status != "running":
+                return None
+            if cancelling:
+                self._end(connection, run_id, "running", report_without_nodes(run_id, "cancelled"))
+                return "cancelled"
+            connection.execute(_of(run_id).values(status="queued"))
+            return "queued"
 
     def recover(self) -> list[str]:
         """What a server does first: runs that the previous one left running wait again; those that it had told to stop
@@ -124,9 +134,9 @@ class RunQueue:
             waiting: list[str] = []
             for run_id, cancelling, recoveries in left:
                 if cancelling:
-                    self._end(connection, run_id, "running", ended_report(run_id, "cancelled"))
+                    self._end(connection, run_id, "running", report_without_nodes(run_id, "cancelled"))
                 elif recoveries >= _MAX_RECOVERIES:
-                    self._end(connection, run_id, "running", ended_report(run_id, "failed", SERVER_DIED))
+                    self._end(connection, run_id, "running", report_without_nodes(run_id, "failed", SERVER_DIED))
                 else:
                     connection.execute(_of(run_id).values(status="queued", recoveries=recoveries + 1))
                     waiting.append(run_id)
@@ -138,7 +148,7 @@ class RunQueue:
         Raises WorkflowError [run-unknown], [run-ended].
         """
         with self._engine.begin() as connection:
-            if self._end(connection, run_id, "queued", ended_report(run_id, "cancelled")):
+            if self._end(connection, run_id, "queued", report_without_nodes(run_id, "cancelled")):
                 return "cancelled"
             told = connection.execute(_of(run_id).where(RUNS.c.status == "running").values(cancelling=True))
             if told.rowcount:

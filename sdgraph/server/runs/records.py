@@ -52,7 +52,8 @@ class RunSummary:
     user: str
     status: RunState
     priority: int
-    position: int
+    attempts: int
+    """Workers that began it and died, and the one that did not."""
     cancelling: bool
     worker: str | None
     retry_of: str | None
@@ -61,8 +62,10 @@ class RunSummary:
     finished_s: float | None
     workflow: str
     inputs: Mapping[str, Any]
-    pictures: Sequence[Mapping[str, Any]]
-    """The first ones: `{"digest", "url", "media_type", "width_px", "height_px"}`."""
+    pictures: Mapping[str, Sequence[Mapping[str, Any]]]
+    """The first ones by output: `{"digest", "url", "media_type", "width_px", "height_px"}`."""
+    position: int | None = None
+    """Place in the queue, from 1, not counting turns of users; None for one that does not wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def test_the_first_pictures_stand_in_the_list_and_everything_in_the_details(queu
     queue.enqueue(asked(seed="7"))
     run_id = finish(queue, image=[PICTURE] * 6, count=[6])
     details = History(engine).details(run_id)
-    assert details.summary.pictures == [PICTURE] * 4
+    assert details.summary.pictures == {"image": [PICTURE] * 4}
     assert details.report is not None
     assert details.report["outputs"] == {"image": [PICTURE] * 6, "count": [6]}
     assert details.summary.finished_s is not None

@@ -155,7 +155,7 @@ def test_a_server_that_stops_blames_nobody(queue: RunQueue) -> None:
         run = queue.claim("w")
         assert run is not None
         assert (run.run_id, run.attempt) == (run_id, 1)
-        queue.release(run_id)
+        assert queue.release(run_id) == "queued"
 
 
 def test_a_run_that_ended_can_be_asked_for_again(queue: RunQueue, engine: Engine) -> None:

@@ -127,6 +127,15 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.requeue(run_id) == run.status
 
     @rule(run_id=runs)
+    def the_server_stops(self, run_id: str) -> None:
+        run = self.model.of(run_id)
+        if run.status != "running":
+            assert self.queue.release(run_id) is None
+            return
+        run.status, run.cancelling = ("cancelled", False) if run.cancelling else ("queued", False)
+        assert self.queue.release(run_id) == run.status
+
+    @rule(run_id=runs)
     def cancel(self, run_id: str) -> None:
         run = self.model.of(run_id)
         if run.status == "queued":

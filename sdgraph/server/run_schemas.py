@@ -1,0 +1,125 @@
+"""What requests and answers about runs look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sdgraph.server.schemas import ChangeOut, ProblemOut
+
+Status = Literal["queued", "running", "done", "partial", "failed", "cancelled"]
+_STATES = "|".join(get_args(Status))
+
+
+class RunAccepted(BaseModel):
+    """A run that waits."""
+
+    run_id: str
+
+
+class RunChange(BaseModel):
+    """Where a run that waits is to stand; one of the two."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    priority: int | None = Field(None, ge=-100, le=100)
+    """Of runs that wait, the one with the highest goes first."""
+    before: str | None = None
+    """The id of the run that is to come right after it, and whose priority it takes."""
+
+
+class RunQuery(BaseModel):
+    """Which runs are listed."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    search: str = Field("", max_length=1000)
+    """Words that all occur in the workflow's name, a prompt or the value of an input."""
+    input: list[Annotated[str, Field(pattern=r"(?s)^[^:]+:.*$", max_length=500)]] = []
+    """`NAME:VALUE`: runs in which that input had that value."""
+    status: str = Field("", pattern=rf"^(({_STATES})(,({_STATES}))*)?$")
+    """One status, or several with commas."""
+    user: str | None = None
+    before: str | None = None
+    """The id of a run: only older ones."""
+    limit: int = Field(50, ge=1, le=200)
+
+
+class PictureOut(BaseModel):
+    """A picture that a run gave."""
+
+    model_config = ConfigDict(extra="allow")
+
+    digest: str
+    """SHA-256 of the file."""
+    url: str
+    media_type: str
+    width_px: int | None = None
+    height_px: int | None = None
+
+
+class NodeOut(BaseModel):
+    """What became of one node."""
+
+    status: Literal["ran", "hit", "failed", "skipped"]
+    store: str | None = None
+    """The tier that had the result."""
+    code: str | None = None
+    """The class of the reason."""
+    reason: str | None = None
+    changes: list[ChangeOut] | None = None
+    began_at: str | None = None
+    key: str | None = None
+    elapsed_s: float | None = None
+
+
+class RunRow(BaseModel):
+    """A run as lists show it."""
+
+    run_id: str
+    status: Status
+    name: str
+    """The workflow's."""
+    user: str
+    inputs: dict[str, Any]
+    """The values that were given."""
+    outputs: dict[str, list[Any]]
+    """In lists only the first pictures."""
+    priority: int
+    position: int | None = None
+    """Place in the queue, from 1, not counting turns of users; only while the run waits."""
+    attempts: int
+    """2 when a worker died while it performed the run."""
+    cancelling: bool
+    """It is running, and was told to stop."""
+    retry_of: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    elapsed_s: float | None = None
+
+
+class RunOut(RunRow):
+    """Everything about a run: the object of `run --json`, and what was asked for."""
+
+    workflow: dict[str, Any]
+    """The document, complete in itself."""
+    wanted: list[str] | None = None
+    """The outputs asked for; all when left out."""
+    nodes: dict[str, NodeOut]
+    files: list[PictureOut]
+    """Every picture file, those of nodes that save included."""
+    problems: list[ProblemOut]
+    peak_memory_bytes: int | None = None
+
+
+class RunList(BaseModel):
+    """Some runs, the newest first."""
+
+    runs: list[RunRow]
+    next: str | None = None
+    """`before` of the next page; left out on the last one."""
+    counts: dict[Status, int]
+    """How many runs there are of each status."""
