@@ -11,8 +11,9 @@ from sdgraph.errors import Problem
 
 S = TypeVar("S")
 
-ResourceEvent = Literal["model", "remedy"]
-"""What may happen to the resources of a run: a model comes, moves or goes; memory ran out and a remedy was taken."""
+ResourceEvent = Literal["model", "transfer", "remedy"]
+"""What may happen to the resources of a run: a model comes, moves or goes; a payload is sent to another device; memory
+ran out and a remedy was taken."""
 
 
 class RunContext(Protocol):

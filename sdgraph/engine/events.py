@@ -24,6 +24,7 @@ EventType = Literal[
     "node_failed",
     "warning",
     "model",
+    "transfer",
     "remedy",
     "run_finished",
 ]

@@ -56,7 +56,8 @@ class RunReport:
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """Outputs by node id, of the nodes that deliver files or are behind no workflow output."""
     resources: tuple[Mapping[str, Any], ...] = ()
-    """What happened to resources, in order: models that came, moved or went, and remedies for memory that ran out."""
+    """What happened to resources, in order: models that came, moved or went, payloads that were sent to
+    another device, and remedies for memory that ran out."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:

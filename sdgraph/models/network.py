@@ -14,6 +14,7 @@ from sdgraph.models.families import FAMILIES
 from sdgraph.models.inpainting import require_picture, with_picture
 from sdgraph.models.open_transformer_control import open_transformer_control
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.transfers import Courier, send
 from sdgraph.models.transformer_network import FluxNetwork, Sd3Network, TransformerNetwork, require_channels
 from sdgraph.models.view import EVERYTHING
 from sdgraph.payloads.conditioning import Conditioning
@@ -47,11 +48,17 @@ class UNetNetwork:
         self._handle = handle
         self._control = control or OpenControl()
         self._channels = require_picture(handle, channels)
+        self._courier = Courier(unet.device)
 
     @property
     def control_forwards(self) -> int:
         """Forwards of ControlNets so far."""
         return self._control.forwards
+
+    @property
+    def transfers(self) -> int:
+        """Encoded prompts that were brought from another device so far."""
+        return self._courier.transfers
 
     def __call__(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> Tensor:
         """The prediction [k*B, C, h, w], like `x`.
@@ -70,7 +77,7 @@ class UNetNetwork:
                 added = dict(call.added) or None
                 seen = with_picture(call, self._channels)
                 prediction = self.module(seen, call.timestep, added_cond_kwargs=added, **more, return_dict=False)[0]
-        return prediction.to(x.device, x.dtype)
+        return send(prediction, x.device, x.dtype)
 
     def perturbed(self, perturbation: Perturbation) -> AbstractContextManager[None]:
         """Within the `with` block the UNet's self-attention is perturbed. Raises ModelError [attention-layers]."""
@@ -78,13 +85,14 @@ class UNetNetwork:
 
     def _call(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> UNetCall:
         batch = x.shape[0] // len(conditionings)
-        place = {"device": self.module.device, "dtype": self.module.dtype}
-        embedding = join_conditionings(conditionings, batch, self._handle.conditioning_width).to(**place)
+        device, dtype = self.module.device, self.module.dtype
+        there = self._courier.bring(conditionings)
+        embedding = send(join_conditionings(there, batch, self._handle.conditioning_width), device, dtype)
         progress = self.schedule.progress_of(float(timestep[0]))
-        added = {name: tensor.to(**place) for name, tensor in self._added(x, conditionings, batch).items()}
+        added = {name: send(tensor, device, dtype) for name, tensor in self._added(x, there, batch).items()}
         negative = tuple(conditioning.entries[0].negative for conditioning in conditionings)
-        timestep = timestep.to(place["device"])
-        return UNetCall(x.to(**place), timestep, embedding, batch, progress, added, negative, self.view)
+        x, timestep = send(x, device, dtype), send(timestep, device)
+        return UNetCall(x, timestep, embedding, batch, progress, added, negative, self.view)
 
     def _added(self, x: Tensor, conditionings: tuple[Conditioning, ...], batch: int) -> dict[str, Tensor]:
         """What SDXL's UNet takes beside the embedding: the pooled prompt, and numbers about the picture."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sdgraph.errors import SamplingError
 from sdgraph.models.conditions import join_conditionings, join_guidance, join_pooled
 from sdgraph.models.flux_patches import pack, patch_places, unpack
+from sdgraph.models.transfers import Courier, send
 from sdgraph.models.transformer_control import OpenTransformerControl, Residuals, TransformerCall
 from sdgraph.models.view import EVERYTHING
 from sdgraph.payloads.conditioning import Conditioning
@@ -40,11 +41,17 @@ class TransformerNetwork(ABC):
         self.module = transformer
         self._handle = handle
         self._control = control or OpenTransformerControl()
+        self._courier = Courier(transformer.device)
 
     @property
     def control_forwards(self) -> int:
         """Forwards of ControlNets so far."""
         return self._control.forwards
+
+    @property
+    def transfers(self) -> int:
+        """Encoded prompts that were brought from another device so far."""
+        return self._courier.transfers
 
     def __call__(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> Tensor:
         """The predicted velocity noise - x0, [k*B, C, h, w] like `x`.
@@ -62,18 +69,19 @@ class TransformerNetwork(ABC):
             added = self._control.residuals(call, self.module)
             self.forwards += 1
             prediction = self._predict(call, added)
-        return prediction.to(x.device, x.dtype)
+        return send(prediction, x.device, x.dtype)
 
     def _call(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> TransformerCall:
         batch = x.shape[0] // len(conditionings)
-        place = {"device": self.module.device, "dtype": self.module.dtype}
+        device, dtype = self.module.device, self.module.dtype
+        there = self._courier.bring(conditionings)
         schedule = self.schedule.for_latents(*self.view.whole(x))
         return TransformerCall(
-            x.to(**place),
-            timestep.to(place["device"]),
-            join_conditionings(conditionings, batch, self._handle.conditioning_width).to(**place),
-            join_pooled(conditionings, batch, self._handle.pooled_width).to(**place),
-            join_guidance(conditionings, batch).to(place["device"]),
+            send(x, device, dtype),
+            send(timestep, device),
+            send(join_conditionings(there, batch, self._handle.conditioning_width), device, dtype),
+            send(join_pooled(there, batch, self._handle.pooled_width), device, dtype),
+            send(join_guidance(conditionings, batch), device),
             batch,
             schedule.progress_of(float(timestep[0])),
             tuple(conditioning.entries[0].negative for conditioning in conditionings),
