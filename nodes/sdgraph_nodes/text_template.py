@@ -10,7 +10,7 @@ from sdgraph_nodes.values import StringOut
 _GAP = re.compile(r"\{(first|second|third|fourth)\}")
 
 
-class TextTemplate(Node[StringOut], type="text.template", version=1, fold=True):
+class TextTemplate(Node[StringOut], type="text.template", version=1, fold=True, cutoff=True):
     """Fill the gaps of a text, so that products and styles, for example, make prompts in all combinations.
 
     The planner computes it: prompts that come out equal are one prompt, and each is encoded once.

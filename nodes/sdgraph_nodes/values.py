@@ -25,7 +25,7 @@ class BoolOut(Outputs):
     """The value."""
 
 
-class IntValue(Node[IntOut], type="value.int", version=1, fold=True):
+class IntValue(Node[IntOut], type="value.int", version=1, fold=True, cutoff=True):
     """A whole number."""
 
     value: In[int] = port(0)
@@ -35,7 +35,7 @@ class IntValue(Node[IntOut], type="value.int", version=1, fold=True):
         return IntOut(value=self.value)
 
 
-class FloatValue(Node[FloatOut], type="value.float", version=1, fold=True):
+class FloatValue(Node[FloatOut], type="value.float", version=1, fold=True, cutoff=True):
     """A number."""
 
     value: In[float] = port(0.0)
@@ -45,7 +45,7 @@ class FloatValue(Node[FloatOut], type="value.float", version=1, fold=True):
         return FloatOut(value=self.value)
 
 
-class StringValue(Node[StringOut], type="value.string", version=1, fold=True):
+class StringValue(Node[StringOut], type="value.string", version=1, fold=True, cutoff=True):
     """A text. It may also feed a port that offers a choice."""
 
     value: In[str] = port("", widget="multiline")
@@ -55,7 +55,7 @@ class StringValue(Node[StringOut], type="value.string", version=1, fold=True):
         return StringOut(value=self.value)
 
 
-class BoolValue(Node[BoolOut], type="value.bool", version=1, fold=True):
+class BoolValue(Node[BoolOut], type="value.bool", version=1, fold=True, cutoff=True):
     """Yes or no."""
 
     value: In[bool] = port(False)

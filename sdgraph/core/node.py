@@ -82,7 +82,9 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
     `type`: stable id such as "sd.vae_decode"; `version`: raise it when the same inputs give another result;
     `keep`: True to store the result even where computing it is cheaper, because people look for it as a hit;
     `lane`: where it runs; `cache`: False for results made anew in every run (light handles), while the keys after it
-    stay the same; `fold`: True for nodes over plain values that are so cheap that the planner computes them.
+    stay the same; `fold`: True for nodes over plain values that are so cheap that the planner computes them; `cutoff`:
+    True for cheap, deterministic nodes whose readers are keyed by the value given rather than by how it was made, so
+    that an edit that changes nothing in it runs nothing after it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
@@ -93,6 +95,7 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
     node_cache: ClassVar[bool] = True
     node_keep: ClassVar[bool] = False
     node_fold: ClassVar[bool] = False
+    node_cutoff: ClassVar[bool] = False
     outputs_class: ClassVar[type[Outputs]] = Outputs
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -108,6 +111,7 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
         cache: bool = True,
         keep: bool = False,
         fold: bool = False,
+        cutoff: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
@@ -116,7 +120,7 @@ class Node(BaseModel, Generic[O_co], metaclass=_NodeMeta):
             cls.outputs_class = arguments[0]
         if type is not None:
             cls.node_type, cls.node_version, cls.node_lane = type, version, lane
-            cls.node_cache, cls.node_keep, cls.node_fold = cache, keep, fold
+            cls.node_cache, cls.node_keep, cls.node_fold, cls.node_cutoff = cache, keep, fold, cutoff and cache
 
     def run(self, ctx: RunContext) -> O_co:
         """Compute the outputs. Every input is a value here; inputs belong to others too and must not be changed."""

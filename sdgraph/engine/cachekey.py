@@ -1,14 +1,15 @@
 """Cache keys: a Merkle hash over what a node is and what feeds it.
 
 The pre-image is: the key format's version; the node's type and version; per input port either the value or the key and
-output name of what is linked; and the node's fingerprint, if it reads something from outside (one that must run every
+output name of what is linked (or the digest of the output, if that comes from a node with early cut-off); and the
+node's fingerprint, if it reads something from outside (one that must run every
 time returns a new fingerprint every time). Node ids, labels, positions and ports that only matter for delivery never
 enter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from typing import Any, Protocol, TypeAlias
 
@@ -29,6 +30,16 @@ class Keyed(Protocol):
     @property
     def key(self) -> CacheKey: ...
 
+    @property
+    def recipe(self) -> CacheKey:
+        """The key that it would have without early cut-off: known whatever is stored."""
+        ...
+
+    @property
+    def digests(self) -> Mapping[str, str] | None:
+        """Digests of its outputs, if it cuts off."""
+        ...
+
 
 class KeyMaker:
     """Computes keys; remembers what is the same for all nodes of a type."""
@@ -38,10 +49,11 @@ class KeyMaker:
         """What nodes read from outside, by node id."""
         self._layouts: dict[int, tuple[NodeSpec, Any, tuple[tuple[str, bytes], ...]]] = {}
 
-    def key(self, node: GraphNode, sources: Mapping[str, Keyed]) -> CacheKey:
+    def key(self, node: GraphNode, sources: Mapping[str, Keyed], by_recipe: Collection[str] | None = ()) -> CacheKey:
         """The key of a node, given what stands for the nodes that it links to.
 
-        Calls the node's `fingerprint`, which raises ModelError or MediaError when what it reads is not there.
+        Ports in `by_recipe` (None: all) are keyed by recipe, without early cut-off. Calls the node's `fingerprint`,
+        once for each id; it raises ModelError or MediaError when what it reads is not there.
         """
         found = self._layouts.get(id(node.spec)) or self._layout(node.spec)
         links, values = node.links, node.values
@@ -49,20 +61,32 @@ class KeyMaker:
         for name, tag in found[2]:
             ref = links.get(name)
             if ref is not None:
-                parts += (tag, b"L", sources[ref.node].key, encode(ref.port))
+                parts += (tag, *_link(sources[ref.node], ref.port, by_recipe is None or name in by_recipe))
             else:
                 parts += (tag, encode(values[name]))
         if node.spec.has_fingerprint:
-            fingerprint = node.spec.construct(values).fingerprint()
-            parts += (b"P", encode(fingerprint))
-            if fingerprint is not None:
-                self.fingerprints[node.id] = fingerprint
+            parts += (b"P", encode(self._fingerprint(node)))
         digest = found[1].copy()
         digest.update(b"".join(parts))
         return digest.digest()
+
+    def _fingerprint(self, node: GraphNode) -> str | None:
+        if node.id in self.fingerprints:
+            return self.fingerprints[node.id]
+        fingerprint = node.spec.construct(node.values).fingerprint()
+        if fingerprint is not None:
+            self.fingerprints[node.id] = fingerprint
+        return fingerprint
 
     def _layout(self, spec: NodeSpec) -> tuple[NodeSpec, Any, tuple[tuple[str, bytes], ...]]:
         ports = sorted(name for name, port in spec.inputs.items() if port.meta.keyed)
         start = blake2b(encode([KEY_FORMAT, spec.type, spec.version]), digest_size=_KEY_BYTES)
         self._layouts[id(spec)] = (spec, start, tuple((name, encode(name)) for name in ports))
         return self._layouts[id(spec)]
+
+
+def _link(source: Keyed, port: str, by_recipe: bool) -> tuple[bytes, ...]:
+    if by_recipe:
+        return b"L", source.recipe, encode(port)
+    digest = source.digests.get(port) if source.digests else None
+    return (b"L", source.key, encode(port)) if digest is None else (b"D", bytes.fromhex(digest))

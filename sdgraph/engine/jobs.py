@@ -6,10 +6,11 @@ demanded like any other step and computed. The same mechanism runs the branch th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum, auto
 from typing import Any
 
+from sdgraph.engine.cutoff import deciders, settle
 from sdgraph.engine.plan import Action, Plan, Step, undecided_ports
 from sdgraph.engine.reason import SHARED, Reason
 from sdgraph.engine.stores.base import ResultStore
@@ -97,6 +98,10 @@ class Schedule:
             self.open += 1
             job.state = JobState.WAITING
             step = job.step
+            if step.is_open:
+                self._hold(job)
+                self._wait_for(job, [self._job(one) for one in deciders(self._plan, step)], pending)
+                continue
             if step.action is Action.HIT:
                 outputs = self._fetch(job)
                 if outputs is None:
@@ -105,7 +110,7 @@ class Schedule:
                     self.finish(job, outputs)
                 continue
             if step.action is Action.MAYBE:
-                step.reason = _CHOSEN
+                step.reason = self._plan.if_needed.get(step.key, _CHOSEN)
             elif step.action is not Action.RUN:
                 step.reason = _AFTER_UNREADABLE
             step.action = Action.RUN
@@ -119,6 +124,13 @@ class Schedule:
         pending: list[Job] = []
         self._wait(job, [port for port in job.step.node.links if port in ports], pending)
         self.demand(pending)
+
+    def settle(self, job: Job, tier: str | None) -> None:
+        """The key of an open step was made, and the tier that has its result looked for."""
+        settle(job.step, tier)
+        job.state = JobState.IDLE
+        self.demand((job,))
+        self.open -= 1
 
     def compute_instead(self, job: Job) -> None:
         """A hit could not be read."""
@@ -163,7 +175,9 @@ class Schedule:
     def _wait(self, job: Job, ports: list[str], pending: list[Job]) -> None:
         """Let a job wait for what feeds these ports; sources that have to be started are added to `pending`."""
         self._hold(job)
-        sources = dict.fromkeys(self.source(job, port) for port in ports)
+        self._wait_for(job, dict.fromkeys(self.source(job, port) for port in ports), pending)
+
+    def _wait_for(self, job: Job, sources: Collection[Job], pending: list[Job]) -> None:
         if any(source.state in (JobState.FAILED, JobState.SKIPPED) for source in sources):
             self._close(job, JobState.SKIPPED)
             return

@@ -17,8 +17,10 @@ from sdgraph.engine.reason import (
     NOT_NEEDED,
     STORED,
     UNDECIDED,
+    UNDECIDED_VALUE,
     Reason,
     explain,
+    same_value,
 )
 from sdgraph.engine.record import NodeRecord
 from sdgraph.engine.stores.base import ResultStore
@@ -38,14 +40,37 @@ class Action(Enum):
     UNUSED = "unused"
 
 
+class Later:
+    """What is known of a step while its key is not, because it depends on a value that the run has to find."""
+
+    __slots__ = ("if_run", "key_before", "port", "settled")
+
+    def __init__(self) -> None:
+        self.if_run = FIRST_RUN
+        """Why it runs, if it does."""
+        self.key_before = ""
+        """Its key in the previous run, hexadecimal."""
+        self.port = ""
+        """The port whose value may be what it was, though its recipe changed."""
+        self.settled = False
+
+
 class Step:
     """One computation. Nodes with equal keys share it."""
 
-    __slots__ = ("action", "job", "key", "node", "reason", "target", "tier")
+    __slots__ = ("action", "digests", "has_key", "job", "key", "later", "node", "reason", "recipe", "target", "tier")
 
-    def __init__(self, node: GraphNode, key: CacheKey) -> None:
+    def __init__(self, node: GraphNode, key: CacheKey, recipe: CacheKey) -> None:
         self.node = node
         self.key = key
+        """As long as it is not known (`has_key`), the recipe stands in for it."""
+        self.has_key = True
+        self.recipe = recipe
+        """The key without early cut-off."""
+        self.digests: Mapping[str, str] | None = None
+        """Digests of the outputs of a step that cuts off, once they are known."""
+        self.later: Later | None = None
+        """Given to steps whose key is not known when the plan is made."""
         self.action = Action.UNUSED
         self.reason: Reason = NOT_NEEDED
         self.tier: str | None = None
@@ -53,6 +78,16 @@ class Step:
         """Its result is asked for itself, not only by other steps."""
         self.job: Job | None = None
         """Its state in the run of this plan; a step that nothing needed has none."""
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether what reads it is keyed by its outputs' values."""
+        return self.node.spec.cls.node_cutoff
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be decided what to do about it."""
+        return self.later is not None and not self.later.settled
 
 
 class Plan:
@@ -72,8 +107,30 @@ class Plan:
         """Keys of the hits that the run may read."""
         self.computes = False
         """Whether the run computes anything, or may."""
-        self.fingerprints: Mapping[str, str] = {}
+        self.is_open = False
+        """Whether a step depends on a value that only the run finds."""
+        self.if_needed: dict[CacheKey, Reason] = {}
+        """Why steps run that only run if an open step does."""
+        self.keys = KeyMaker()
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
         """What nodes read from outside, by node id."""
+        return self.keys.fingerprints
+
+    def sources(self, step: Step) -> Iterator[Step]:
+        """What a step is linked to."""
+        return (self.step_of[ref.node] for ref in step.node.links.values())
+
+    def keyed_sources(self, step: Step) -> Iterator[Step]:
+        """Those by whose values or keys it is keyed. A branch that may not be taken counts by its recipe."""
+        open_ports = undecided_ports(step.node)
+        return (self.step_of[ref.node] for port, ref in step.node.links.items() if port not in open_ports)
+
+    def give_key(self, step: Step) -> None:
+        """Make the key of a step whose sources' keys and values are known."""
+        step.key = self.keys.key(step.node, self.step_of, undecided_ports(step.node))
+        step.has_key = True
 
     def by_node(self) -> Iterator[tuple[GraphNode, Step]]:
         for name, step in self.step_of.items():
@@ -109,7 +166,7 @@ def make_plan(
     """
     plan = Plan(graph, _targets(graph, outputs))
     with gc_paused():
-        problems = _compute_keys(plan)
+        problems = _compute_keys(plan, store)
         _mark_targets(plan, everything=outputs is None)
         if problems:
             _raise_if_wanted(plan, problems)
@@ -136,14 +193,22 @@ def _targets(graph: Graph, outputs: Iterable[str] | None) -> dict[str, PortRef]:
     return {name: graph.outputs[name] for name in wanted if name in graph.outputs}
 
 
-def _compute_keys(plan: Plan) -> dict[str, Problem]:
+def is_open(plan: Plan, step: Step) -> bool:
+    """Whether the key of a step depends on a value that is not known yet."""
+    return any(one.digests is None if one.cuts_off else not one.has_key for one in plan.keyed_sources(step))
+
+
+def _compute_keys(plan: Plan, store: ResultStore) -> dict[str, Problem]:
     """Make the steps; returns what is wrong with nodes whose key can't be computed, by node id."""
-    maker = KeyMaker()
-    plan.fingerprints = maker.fingerprints
     problems: dict[str, Problem] = {}
+    after_cutoff: set[str] = set()
     for name, node in plan.graph.nodes.items():
         try:
-            key = maker.key(node, plan.step_of)
+            if after_cutoff and any(ref.node in after_cutoff for ref in node.links.values()):
+                after_cutoff.add(name)
+                _add_after_cutoff(plan, node, store)
+                continue
+            key = plan.keys.key(node, plan.step_of)
         except SdgraphError as error:
             problems[name] = error.at(node.origin or name)
             key = b"unreadable:" + name.encode()
@@ -153,11 +218,30 @@ def _compute_keys(plan: Plan) -> dict[str, Problem]:
             hint = f"Report it to the pack {node.spec.pack!r}."
             problems[name] = Problem("fingerprint-failed", message, hint, node.origin or name)
             key = b"unreadable:" + name.encode()
-        step = plan.steps.get(key)
-        if step is None:
-            step = plan.steps[key] = Step(node, key)
-        plan.step_of[name] = step
+        if node.spec.cls.node_cutoff:
+            after_cutoff.add(name)
+        _add(plan, Step(node, key, key), store)
     return problems
+
+
+def _add(plan: Plan, step: Step, store: ResultStore) -> None:
+    """Add a step, unless there is one with its key."""
+    found = plan.steps.setdefault(step.key, step)
+    plan.step_of[step.node.id] = found
+    if found is step and step.cuts_off and step.has_key:
+        step.digests = store.digests(step.key)
+
+
+def _add_after_cutoff(plan: Plan, node: GraphNode, store: ResultStore) -> None:
+    """Add the step of a node whose key may depend on values."""
+    recipe = plan.keys.key(node, plan.step_of, None)
+    step = Step(node, recipe, recipe)
+    if is_open(plan, step):
+        step.has_key, step.later = False, Later()
+        plan.is_open = True
+    else:
+        plan.give_key(step)
+    _add(plan, step, store)
 
 
 def _raise_if_wanted(plan: Plan, problems: Mapping[str, Problem]) -> None:
@@ -192,9 +276,11 @@ def _decide(plan: Plan, store: ResultStore) -> None:
     """Walk upstream from the targets; a hit needs nothing before it."""
     needed: set[CacheKey] = set()
     maybe: set[CacheKey] = set()
+    keyed: set[CacheKey] = set()
+    """Open steps whose key is needed, to find out about another one."""
     unused = False
     for step in reversed(plan.steps.values()):
-        step.tier = store.find(step.key) if step.node.spec.cls.node_cache else None
+        step.tier = store.find(step.key) if step.node.spec.cls.node_cache and step.later is None else None
         if step.tier is not None:
             step.action = Action.HIT
             step.reason = STORED.get(step.tier) or Reason("stored", f"stored in {step.tier}")
@@ -205,14 +291,40 @@ def _decide(plan: Plan, store: ResultStore) -> None:
         if not wanted and step.key not in maybe:
             unused = True
             continue
-        step.action, step.reason = (Action.RUN, FIRST_RUN) if wanted else (Action.MAYBE, UNDECIDED)
         plan.computes = True
+        if step.later is not None:
+            step.action, step.reason = Action.MAYBE, UNDECIDED_VALUE
+            _need_for_key(plan, step, wanted or step.key in keyed, needed, keyed)
+            _may_need(plan, step, maybe)
+            continue
+        step.action, step.reason = (Action.RUN, FIRST_RUN) if wanted else (Action.MAYBE, UNDECIDED)
+        if not wanted and step.key in plan.if_needed:
+            step.reason = UNDECIDED_VALUE
+            _may_need(plan, step, maybe)
+            continue
         open_ports = undecided_ports(step.node)
         for port, ref in step.node.links.items():
             certain = wanted and port not in open_ports
             (needed if certain else maybe).add(plan.step_of[ref.node].key)
     if unused:
         _cover(plan)
+
+
+def _need_for_key(plan: Plan, step: Step, certain: bool, needed: set[CacheKey], keyed: set[CacheKey]) -> None:
+    """What has to run, for certain, so that an open step gets its key."""
+    if certain:
+        for source in plan.keyed_sources(step):
+            if source.cuts_off and source.digests is None:
+                needed.add(source.key)
+            elif not source.has_key:
+                keyed.add(source.key)
+
+
+def _may_need(plan: Plan, step: Step, maybe: set[CacheKey]) -> None:
+    """What a step reads if it runs, which only an open step decides."""
+    for source in plan.sources(step):
+        maybe.add(source.key)
+        plan.if_needed.setdefault(source.key, FIRST_RUN)
 
 
 def undecided_ports(node: GraphNode) -> tuple[str, ...]:
@@ -240,16 +352,30 @@ def _explain(plan: Plan, before: Mapping[str, NodeRecord]) -> None:
     changed: dict[str, Reason] = {}
     for name, step in plan.step_of.items():
         node, record = plan.graph.nodes[name], before.get(name)
-        is_same = record is not None and record.key == step.key.hex()
+        is_same = record is not None and step.has_key and record.key == step.key.hex()
         if is_same and step.action is not Action.RUN:
+            if changed and step.action is Action.HIT and (port := _cut_off_at(plan, node, changed)):
+                step.reason = same_value(port)
             continue
-        now = NodeRecord.of(node, step.key, plan.fingerprints.get(name))
+        now = NodeRecord.of(node, step.key if step.has_key else b"", plan.fingerprints.get(name))
         reason = explain(node, now, record, changed)
-        if not is_same:
+        if not is_same and (step.has_key or reason.code != "not-stored"):
             changed[name] = reason
         if step.node is not node:
             continue
-        if step.action is Action.RUN:
+        if step.later is not None:
+            step.later.if_run = reason
+            step.later.key_before = record.key if record is not None else ""
+            step.later.port = _cut_off_at(plan, node, changed)
+        elif step.action is Action.MAYBE and step.key in plan.if_needed:
+            plan.if_needed[step.key] = reason
+        elif step.action is Action.RUN:
             step.reason = reason if node.spec.cls.node_cache else NOT_CACHEABLE
         elif step.action is Action.HIT and record is not None:
             step.reason = Reason("stored", f"{step.reason.text}; {reason.text}", reason.changes, reason.began_at)
+
+
+def _cut_off_at(plan: Plan, node: GraphNode, changed: Mapping[str, Reason]) -> str:
+    """The port that a cut-off with another recipe than before is linked to; empty if there is none."""
+    found = (port for port, ref in node.links.items() if ref.node in changed and plan.step_of[ref.node].cuts_off)
+    return next(found, "")

@@ -26,6 +26,8 @@ ReasonCode = Literal[
     "not-stored",
     "not-cacheable",
     "undecided",
+    "undecided-value",
+    "same-value",
     "not-needed",
     "upstream-failed",
     "cancelled",
@@ -86,13 +88,20 @@ FAILED_BEFORE = Reason("upstream-failed", "something that it needs failed")
 CANCELLED = Reason("cancelled", "the run was cancelled")
 NOT_CACHEABLE = Reason("not-cacheable", "made anew in every run; it costs next to nothing")
 UNDECIDED = Reason("undecided", "runs only if a choice made during the run needs it")
+UNDECIDED_VALUE = Reason("undecided-value", "decided during the run, by a value that is not known yet")
 NOT_NEEDED = Reason("not-needed", "nothing that is asked for needs it")
+
+
+def same_value(port: str) -> Reason:
+    """Why a step is a hit although something before it changed."""
+    return Reason("same-value", f"the value of {port} is the same as before, though its recipe changed")
 
 
 def explain(node: GraphNode, now: NodeRecord, before: NodeRecord | None, changed: Mapping[str, Reason]) -> Reason:
     """Why the key of a node is not that of its record in the previous run, or why it runs although it is.
 
-    `changed` has the nodes upstream whose key changed, with their reasons.
+    The key of `now` is empty when it is not known yet. `changed` has the nodes upstream whose key changed, with their
+    reasons.
     """
     if before is None:
         return NEW_NODE
@@ -103,7 +112,10 @@ def explain(node: GraphNode, now: NodeRecord, before: NodeRecord | None, changed
     if before.version != now.version:
         change = Change("version", str(before.version), str(now.version))
         return Reason("version-changed", f"{now.type} changed {change}", (change,))
-    return _changed_values(now, before) or _changed_links(node, now, before, changed) or _changed_content(now, before)
+    found = _changed_values(now, before) or _changed_links(node, now, before, changed)
+    if found is None and now.content == before.content and not (now.key and before.key):
+        return NOT_STORED.get(before.ended) or NOT_STORED[""]
+    return found or _changed_content(now, before)
 
 
 def _changed_values(now: NodeRecord, before: NodeRecord) -> Reason | None:

@@ -82,7 +82,8 @@ def records_of(
     """The record of each node after a run, given the store that outlives it."""
     for node, step in plan.by_node():
         ended = "" if report is None or lasting is None else _ended(report, lasting, node.id)
-        yield node.id, NodeRecord.of(node, step.key, plan.fingerprints.get(node.id), ended)
+        key = step.key if step.has_key else b""  # what it was keyed by never became known
+        yield node.id, NodeRecord.of(node, key, plan.fingerprints.get(node.id), ended)
 
 
 def _ended(report: RunReport, lasting: ResultStore, node: str) -> Ended:

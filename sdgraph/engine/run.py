@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.core.context import running
 from sdgraph.engine.context import CancelToken, NodeContext
+from sdgraph.engine.cutoff import cover, make_key, output_digests
 from sdgraph.engine.events import EventStream
 from sdgraph.engine.flights import Flights, Turn
 from sdgraph.engine.gcpause import gc_frozen, gc_paused
@@ -71,6 +72,7 @@ class Run:
         self._executor.store.flush()
         self._take_store_problems()
         with gc_paused():
+            cover(self._plan)
             report = make_report(
                 self._plan,
                 self._executor.payloads,
@@ -140,7 +142,8 @@ class Run:
     # Called with the lock held.
 
     def _put(self, job: Job) -> None:
-        self._lanes.put("io" if job.step.action is Action.HIT else job.step.node.spec.cls.node_lane, job)
+        looks = job.step.action is Action.HIT or job.step.is_open
+        self._lanes.put("io" if looks else job.step.node.spec.cls.node_lane, job)
 
     def _at_hand(self, job: Job) -> Mapping[str, Any] | None:
         """The outputs of a hit in memory; other hits are read in the io lane."""
@@ -148,6 +151,7 @@ class Run:
         if result is None:
             return None
         self._events.emit("node_cached", job.step.node.id, store="memory")
+        self._know_value(job, result.outputs, result.digests)
         return result.outputs
 
     def _look_for_end(self) -> None:
@@ -164,6 +168,8 @@ class Run:
         try:
             if self._cancel.cancelled:
                 self._abandon(job, JobState.SKIPPED)
+            elif job.step.is_open:
+                self._settle(job)
             elif job.step.action is Action.HIT:
                 self._read(job)
             else:
@@ -178,6 +184,16 @@ class Run:
             self._schedule.abandon(job, state)
             self._look_for_end()
 
+    def _settle(self, job: Job) -> None:
+        """Find out about an open step, whose deciders have ended: its key, and whether that is stored."""
+        step = job.step
+        with self._lock:
+            make_key(self._plan, step)
+        tier = self._executor.store.find(step.key) if step.node.spec.cls.node_cache else None
+        with self._lock:
+            self._schedule.settle(job, tier)
+            self._look_for_end()
+
     def _read(self, job: Job) -> None:
         """Take a hit's result from the store; what can't be read is computed."""
         result = self._executor.store.load(job.step.key)
@@ -185,6 +201,7 @@ class Run:
             self._take_store_problems()
         else:
             self._events.emit("node_cached", job.step.node.id, store=job.step.tier)
+            self._know_value(job, result.outputs, result.digests)
         with self._lock:
             if result is None:
                 self._schedule.compute_instead(job)
@@ -208,7 +225,7 @@ class Run:
                 else:
                     self._fail(job, error)
                 return
-            self._save(job, outputs)
+            self._save(job, outputs, self._know_value(job, outputs, None))
         self._events.emit("node_finished", job.step.node.id, elapsed_s=job.elapsed_s)
         with self._lock:
             self._schedule.finish(job, outputs)
@@ -264,18 +281,42 @@ class Run:
         assert outputs is not None  # held since this job began to wait for it
         return input_from(node, port, ref, outputs[ref.port], self._executor.payloads)
 
-    def _save(self, job: Job, outputs: Mapping[str, Any]) -> None:
-        spec = job.step.node.spec
-        if not spec.cls.node_cache:
+    def _know_value(
+        self, job: Job, outputs: Mapping[str, Any], remembered: Mapping[str, str] | None
+    ) -> Mapping[str, str] | None:
+        """The digests of a cut-off's outputs, for it and for what is keyed by them."""
+        step = job.step
+        if not step.cuts_off:
+            return None
+        digests = remembered
+        if digests is None:
+            try:
+                digests = output_digests(outputs, self._executor.payloads)
+            except Exception as error:  # a pack's codec; what reads it is keyed by recipe
+                self._codec_failed(job, error)
+                digests = {}
+        if step.digests is None:
+            step.digests = digests
+        return digests
+
+    def _save(self, job: Job, outputs: Mapping[str, Any], digests: Mapping[str, str] | None) -> None:
+        cls, spec = job.step.node.spec.cls, job.step.node.spec
+        if not cls.node_cache:
             return
-        result = Result(outputs, job.elapsed_s, spec.type, spec.version, self._provenance(job))
+        result = Result(outputs, job.elapsed_s, spec.type, spec.version, self._provenance(job), digests)
         try:
-            self._executor.store.save(job.step.key, result, keep=job.step.target or spec.cls.node_keep)
+            self._executor.store.save(
+                job.step.key, result, keep=job.step.target or cls.node_keep or digests is not None
+            )
         except Exception as error:  # a pack's `size_bytes` or codec; the result itself is good
-            _log.error("the result of %s could not be stored", spec.type, exc_info=error)
-            message = f"The result was not stored: {type(error).__name__}: {error}."
-            hint = f"This is a defect of the node's pack {spec.pack!r}; tell its author."
-            self._warn(Problem("result-not-stored", message, hint, job.step.node.id, severity="warning"))
+            self._codec_failed(job, error)
+
+    def _codec_failed(self, job: Job, error: Exception) -> None:
+        spec = job.step.node.spec
+        _log.error("the result of %s could not be stored", spec.type, exc_info=error)
+        message = f"The result was not stored: {type(error).__name__}: {error}."
+        hint = f"This is a defect of the node's pack {spec.pack!r}; tell its author."
+        self._warn(Problem("result-not-stored", message, hint, job.step.node.id, severity="warning"))
 
     def _provenance(self, job: Job) -> Provenance:
         keys = self._plan.step_of

@@ -53,12 +53,17 @@ class Chore(Node[NumberOut], type="toy.chore"):
         return NumberOut(value=self.start + self.a + self.b)
 
 
+class CoarseChore(Chore, type="toy.coarse_chore", cutoff=True):
+    """One with early cut-off: the keys after it are made when it has run."""
+
+
 def chores(log: Path) -> Workflow:
     """A chain with a branch at every fourth node."""
     workflow = Workflow("chores")
     value: Any = 0
     for place in range(16):
-        node = Chore(name=f"n{place}", log=str(log), start=place, a=value)
+        kind = CoarseChore if place % 4 == 1 else Chore
+        node = kind(name=f"n{place}", log=str(log), start=place, a=value)
         linked = workflow.add(f"n{place}", node).out.value
         if place % 4 == 0:
             workflow.output(f"side{place}", workflow.add(f"s{place}", Chore(name=f"s{place}", log=str(log), start=99, a=linked)).out.value)  # fmt: skip # noqa: E501
@@ -74,7 +79,7 @@ def open_tiers(folder: Path) -> Callable[[Payloads], ResultStore]:
 def do_chores(folder: Path) -> None:
     """One process of the test below: run the workflow on the shared store."""
     bench = Bench(open_tiers(folder / "store"))
-    bench.registry = Registry([PACK, NodePack("chores", "1", (Chore,))])
+    bench.registry = Registry([PACK, NodePack("chores", "1", (Chore, CoarseChore))])
     report = Executor(bench.registry, bench.store).run(bench.plan(chores(folder / "log")))
     bench.store.close()
     assert report.status == "done", report.problems

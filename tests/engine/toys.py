@@ -122,6 +122,19 @@ class Handle(Count, type="toy.handle", cache=False):
     """The same, made anew in every run."""
 
 
+class Coarse(Node[NumberOut], type="toy.coarse", cutoff=True):
+    """A number without its last digit: cheap, and often what it was. With early cut-off."""
+
+    name: In[str] = port("", keyed=False)
+    start: In[int] = port(0)
+    a: In[int] = port(0)
+    b: In[int] = port(0)
+
+    def run(self, ctx: RunContext) -> NumberOut:
+        ctx.service(Log).enter(self.name, ctx)
+        return NumberOut(value=(self.start + self.a + self.b) // 10)
+
+
 class Split(Node[PairOut], type="toy.split"):
     """Two outputs from one number."""
 
@@ -277,8 +290,8 @@ class Liar(Node[TapeOut], type="toy.liar"):
 
 
 NODES = (
-    Count, DeviceCount, Handle, Split, Half, Record, Louder, Vandal, ListVandal, Things, Whisper, Switch, Repeat,
-    ReadFile, Save, Liar,
+    Count, DeviceCount, Handle, Coarse, Split, Half, Record, Louder, Vandal, ListVandal, Things, Whisper, Switch,
+    Repeat, ReadFile, Save, Liar,
 )  # fmt: skip
 TAPE = PortType("Tape", Tape, "Samples.", "#000", TapeCodec(), share_tape, size_bytes=lambda tape: tape.samples.nbytes)
 SECRET = PortType("Secret", Secret, "A word.", "#000")

@@ -16,7 +16,7 @@ from sdgraph.engine.plan import Action
 from sdgraph.engine.report import RunReport
 from sdgraph.engine.stores.base import NullStore, Payloads, Result
 from sdgraph.engine.stores.memory import MemoryStore
-from tests.engine.toys import Bench, Count, DeviceCount, Handle, Switch
+from tests.engine.toys import Bench, Coarse, Count, DeviceCount, Handle, Switch
 
 law = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -30,11 +30,13 @@ class Part:
     sources: tuple[int | None, int | None, int | None]
 
 
-KINDS = {"count": Count, "device": DeviceCount, "handle": Handle}
+KINDS = {"count": Count, "device": DeviceCount, "handle": Handle, "coarse": Coarse}
 
 
 @st.composite
-def graphs(draw: st.DrawFn, kinds: tuple[str, ...] = ("count", "device", "handle", "switch")) -> tuple[Part, ...]:
+def graphs(
+    draw: st.DrawFn, kinds: tuple[str, ...] = ("count", "device", "handle", "switch", "coarse")
+) -> tuple[Part, ...]:
     parts: list[Part] = []
     for place in range(draw(st.integers(1, 9))):
         earlier = st.none() | st.integers(0, place - 1) if place else st.none()
@@ -147,11 +149,35 @@ def test_changing_a_node_reruns_exactly_it_and_what_depends_on_it(parts: tuple[P
 
 
 @law
+@given(graphs(("count", "device", "coarse")), st.data())
+def test_an_edit_reruns_what_reads_a_changed_key_or_after_a_cut_off_a_changed_value(
+    parts: tuple[Part, ...], data: st.DataObject
+) -> None:
+    parts, bench = distinct(parts), Bench(MemoryStore)
+    before = bench.run(workflow_of(parts)).outputs
+    bench.log.runs.clear()
+    place = data.draw(st.integers(0, len(parts) - 1))
+    more = data.draw(st.sampled_from((1, 5, 100)))
+    parts = (*parts[:place], replace(parts[place], value=parts[place].value + more), *parts[place + 1 :])
+    report = bench.run(workflow_of(parts))
+    assert report.outputs == uncached(workflow_of(parts)).outputs
+    rerun: set[int] = {place}
+    for reader, part in enumerate(parts):
+        for source in set(part.sources) - {None}:
+            assert source is not None
+            same = parts[source].kind == "coarse" and report.outputs[f"n{source}"] == before[f"n{source}"]
+            if source in rerun and not same:
+                rerun.add(reader)
+    assert bench.log.runs == Counter({f"n{place}": 1 for place in rerun})
+
+
+@law
 @given(graphs(), st.randoms(use_true_random=False))
 def test_renaming_reordering_and_moving_change_no_key_and_run_nothing(parts: tuple[Part, ...], random: Any) -> None:
     bench = Bench(MemoryStore)
-    before = {name: step.key for name, step in bench.plan(workflow_of(parts)).step_of.items()}
-    bench.run(workflow_of(parts))
+    first = bench.plan(workflow_of(parts))
+    bench.run(first)
+    before = {name: step.key for name, step in first.step_of.items()}
     bench.log.runs.clear()
     order = list(range(len(parts)))
     random.shuffle(order)

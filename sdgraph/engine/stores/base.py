@@ -64,6 +64,8 @@ class Result:
     node_type: str = ""
     node_version: int = 0
     made: Provenance | None = None
+    digests: Mapping[str, str] | None = None
+    """Digests of the outputs, by port, for a node with early cut-off."""
 
 
 class ResultStore(Protocol):
@@ -78,6 +80,10 @@ class ResultStore(Protocol):
 
     def load(self, key: CacheKey) -> Result | None:
         """The result, or None when it is missing or damaged."""
+        ...
+
+    def digests(self, key: CacheKey) -> Mapping[str, str] | None:
+        """What the result remembers of its outputs' digests; None when it is missing or has none. Reads no payload."""
         ...
 
     def wants(self, result: Result, *, keep: bool = False) -> bool:
@@ -125,6 +131,9 @@ class NullStore:
         return None
 
     def load(self, key: CacheKey) -> Result | None:
+        return None
+
+    def digests(self, key: CacheKey) -> Mapping[str, str] | None:
         return None
 
     def wants(self, result: Result, *, keep: bool = False) -> bool:

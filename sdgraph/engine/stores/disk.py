@@ -18,10 +18,10 @@ from pathlib import Path
 from sdgraph.core.porttype import Blob
 from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.stores.base import Payloads, Release, Result, nothing_to_release
-from sdgraph.engine.stores.index import Index, IndexRow
+from sdgraph.engine.stores.index import DamagedRow, Index, IndexRow
 from sdgraph.engine.stores.leases import Leases
 from sdgraph.engine.stores.maintenance import Maintenance, unusable
-from sdgraph.engine.stores.manifest import put_together, take_apart
+from sdgraph.engine.stores.manifest import put_together, read_digests, take_apart
 from sdgraph.engine.stores.objects import DamagedObject, ObjectFiles, Written
 from sdgraph.engine.stores.pins import Pins
 from sdgraph.engine.stores.sqlite import is_code
@@ -84,6 +84,13 @@ class DiskStore(Maintenance):
 
     def load(self, key: CacheKey) -> Result | None:
         return self._load(key, touch=True)
+
+    def digests(self, key: CacheKey) -> Mapping[str, str] | None:
+        try:
+            row = self._index.get(key)
+        except (sqlite3.Error, DamagedRow):
+            return None  # `load` says so
+        return None if row is None else read_digests(row.manifest)
 
     def _load(self, key: CacheKey, *, touch: bool) -> Result | None:
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from sdgraph.core.porttype import Blob, Encoded
 from sdgraph.engine.stores.base import Payloads, Provenance, Result
@@ -26,6 +27,8 @@ def take_apart(result: Result, payloads: Payloads, write: Callable[[Mapping[str,
         "node_type": result.node_type,
         "node_version": result.node_version,
     }
+    if result.digests is not None:
+        manifest["digests"] = dict(result.digests)
     return manifest if result.made is None else {**manifest, "made": result.made.to_json()}
 
 
@@ -36,4 +39,23 @@ def put_together(manifest: Any, payloads: Payloads, read: Callable[[str], Mappin
         blobs = read(part["object"]) if "object" in part else {}
         outputs[name] = payloads.decode(part["type"], Encoded(part["meta"], blobs))
     made = Provenance.from_json(manifest.get("made"))
-    return Result(outputs, manifest["elapsed_s"], manifest["node_type"], manifest["node_version"], made)
+    elapsed_s, node_type, version = manifest["elapsed_s"], manifest["node_type"], manifest["node_version"]
+    return Result(outputs, elapsed_s, node_type, version, made, _digests(manifest))
+
+
+def read_digests(manifest: str | bytes) -> Mapping[str, str] | None:
+    """The digests of the outputs that a stored manifest has; None for a manifest without, or a damaged one."""
+    try:
+        return _digests(json.loads(manifest))
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _digests(manifest: Any) -> Mapping[str, str] | None:
+    found = manifest.get("digests")
+    if found is None:
+        return None
+    digests = cast("dict[str, str]", found)
+    for digest in digests.values():
+        bytes.fromhex(digest)
+    return digests

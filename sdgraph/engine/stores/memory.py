@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from sdgraph.engine.cachekey import CacheKey
@@ -59,6 +59,10 @@ class MemoryStore:
             return None
         entry.priority = self._age + entry.result.elapsed_s / entry.nbytes
         return entry.result
+
+    def digests(self, key: CacheKey) -> Mapping[str, str] | None:
+        entry = self._entries.get(key)
+        return None if entry is None else entry.result.digests
 
     def wants(self, result: Result, *, keep: bool = False) -> bool:
         return True

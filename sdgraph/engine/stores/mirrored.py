@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sdgraph.engine.cachekey import CacheKey
@@ -83,6 +83,18 @@ class MirroredStore:
         if found is not None:
             self.disk.save(key, found, keep=True)
         return found
+
+    def digests(self, key: CacheKey) -> Mapping[str, str] | None:
+        found = self.disk.digests(key)
+        if found is not None or self.find(key) != "remote":
+            return found
+        try:
+            return self.remote.digests(key)
+        except RemoteAway as error:
+            self._away(error)
+        except Exception:  # a damaged manifest: `load` says so
+            return None
+        return None
 
     def wants(self, result: Result, *, keep: bool = False) -> bool:
         return self.disk.wants(result, keep=keep)

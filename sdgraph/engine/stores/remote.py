@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sdgraph.core.porttype import Blob
 from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.stores.base import Payloads, Result
-from sdgraph.engine.stores.manifest import put_together
+from sdgraph.engine.stores.manifest import put_together, read_digests
 from sdgraph.engine.stores.objects import DamagedObject
 from sdgraph.engine.stores.tensorfile import unpack_blobs
 from sdgraph.errors import StoreError
@@ -106,6 +106,15 @@ class Remote:
 
     def load(self, key: CacheKey, payloads: Payloads) -> Result | None:
         """The result, None if it is not there. Raises ValueError and others for damage."""
+        manifest = self._manifest(key)
+        return None if manifest is None else put_together(json.loads(manifest), payloads, self._read_object)
+
+    def digests(self, key: CacheKey) -> Mapping[str, str] | None:
+        """What a result remembers of its outputs' digests. Raises ValueError and others for damage."""
+        manifest = self._manifest(key)
+        return None if manifest is None else read_digests(manifest)
+
+    def _manifest(self, key: CacheKey) -> str | None:
         content = self._read(self._manifest_path(key))
         if content is None:
             return None
@@ -113,7 +122,7 @@ class Remote:
         manifest: str = envelope["manifest"]
         if envelope["digest"] != _digest(key, manifest):
             raise ValueError("the manifest does not match its digest")
-        return put_together(json.loads(manifest), payloads, self._read_object)
+        return manifest
 
     def has_object(self, digest: str) -> bool:
         return self._call(lambda: self._fs.exists(self._object_path(digest)), self._look_s)

@@ -6,7 +6,7 @@ The slow store is written by one background thread, so a run does not wait for i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Condition
 
@@ -50,6 +50,10 @@ class TieredStore:
             if found is not None:
                 self.fast.save(key, found)
         return found
+
+    def digests(self, key: CacheKey) -> Mapping[str, str] | None:
+        found = self.fast.digests(key)
+        return self.slow.digests(key) if found is None else found
 
     def wants(self, result: Result, *, keep: bool = False) -> bool:
         return True
