@@ -18,6 +18,7 @@ export function Dialog({ title, onClose, wide = false, aside, children }: Dialog
   useEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
+    dialog.current?.focus();
     return () => {
       if (before instanceof HTMLElement) before.focus();
     };
@@ -26,6 +27,7 @@ export function Dialog({ title, onClose, wide = false, aside, children }: Dialog
     <dialog
       ref={dialog}
       className={styles.dialog}
+      tabIndex={-1}
       data-wide={wide}
       aria-label={title}
       onClose={onClose}

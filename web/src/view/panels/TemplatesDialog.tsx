@@ -82,7 +82,7 @@ function Shelf({ title, entries }: { readonly title: string; readonly entries: r
               <span className={styles.picture}>
                 {pictureOf(entry.name) ? <img src={pictureOf(entry.name)} alt="" loading="lazy" /> : <Picture />}
               </span>
-              <span className={styles.name}>{titled(entry.title || entry.name)}</span>
+              <span className={styles.name}>{shownName(entry.title || entry.name)}</span>
               <span className={styles.says}>{entry.description}</span>
             </button>
           </li>
@@ -90,6 +90,25 @@ function Shelf({ title, entries }: { readonly title: string; readonly entries: r
       </ul>
     </section>
   );
+}
+
+/** Words that people write in their own way. */
+const SPELT: Readonly<Record<string, string>> = {
+  controlnet: "ControlNet",
+  flux: "FLUX",
+  img2img: "img2img",
+  ip: "IP",
+  lora: "LoRA",
+  sd3: "SD3",
+  sdxl: "SDXL",
+  t2i: "T2I",
+  txt2img: "txt2img",
+};
+
+/** `ip_adapter` as "IP adapter". */
+export function shownName(name: string): string {
+  const [first = "", ...rest] = name.split("_");
+  return [SPELT[first] ?? titled(first), ...rest.map((word) => SPELT[word] ?? word)].join(" ");
 }
 
 /** Workflows that have every word in their name or description. */

@@ -1,17 +1,25 @@
 /** A picture: drop it, paste it, choose it; or name a file that is on the server. A mask can be painted over it. */
 
 import { type ClipboardEvent, type DragEvent, useState } from "react";
+import { parseRef } from "../../model/document";
+import { useEditorStore } from "../../store/context";
 import controls from "./controls.module.css";
 import { Field } from "./Field";
 import styles from "./FileWidget.module.css";
 import { Brush, Cross, Picture as PictureIcon } from "./icons";
 import { MaskDialog } from "./MaskDialog";
+import { isMask, withMask } from "./maskNodes";
 import { effective, labelOf } from "./port";
 import type { WidgetProps } from "./types";
 import { pictureIn, useUpload } from "./upload";
 import { useFilePicture } from "./usePicture";
 
-export function FileWidget({ port, value, onChange, problem }: WidgetProps) {
+export interface FileProps extends WidgetProps {
+  /** Which port it is, "picture.file"; without it no mask can be painted, as nobody would know where it goes. */
+  readonly at?: string | undefined;
+}
+
+export function FileWidget({ port, value, onChange, problem, at }: FileProps) {
   const file = String(effective(port, value) ?? "");
   const [over, setOver] = useState(false);
   const [painting, setPainting] = useState(false);
@@ -65,7 +73,7 @@ export function FileWidget({ port, value, onChange, problem }: WidgetProps) {
                 onChange={(event) => event.target.files?.[0] && upload.send(event.target.files[0])}
               />
             </label>
-            {picture && (
+            {picture && at !== undefined && (
               <button type="button" className={controls.button} onClick={() => setPainting(true)}>
                 <Brush /> Mask
               </button>
@@ -92,18 +100,30 @@ export function FileWidget({ port, value, onChange, problem }: WidgetProps) {
               </button>
             )}
           </div>
-          {painting && picture && (
-            <MaskDialog
-              picture={picture}
-              onClose={() => setPainting(false)}
-              onDone={(painted) => {
-                setPainting(false);
-                upload.send(painted);
-              }}
-            />
+          {painting && picture && at !== undefined && (
+            <MaskPainting node={parseRef(at).node} picture={picture} onClose={() => setPainting(false)} />
           )}
         </div>
       )}
     </Field>
+  );
+}
+
+/** Paints, sends, and puts the mask into the graph. */
+function MaskPainting({ node, picture, onClose }: { node: string; picture: string; onClose: () => void }) {
+  const { getState } = useEditorStore();
+  const keep = (file: string) => {
+    getState().apply((doc) => withMask(getState().catalog, doc, null, node, file), { label: "Paint a mask" });
+    onClose();
+  };
+  const upload = useUpload(keep);
+  return (
+    <MaskDialog
+      picture={picture}
+      repaint={isMask(getState().history.present, null, node)}
+      problem={upload.problem}
+      onClose={onClose}
+      onDone={upload.send}
+    />
   );
 }

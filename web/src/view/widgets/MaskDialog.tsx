@@ -7,12 +7,15 @@ import { type PointerEvent, useEffect, useRef, useState } from "react";
 import controls from "./controls.module.css";
 import { Brush, Eraser, Invert, Redo, Undo } from "./icons";
 import styles from "./MaskDialog.module.css";
-import { maskPicture } from "./maskFile";
+import { maskPicture, paintedIn } from "./maskFile";
 import { add, EMPTY, extend, type MaskDrawing, paint, redo, type Stroke, undo } from "./strokes";
 
 interface MaskDialogProps {
   /** Address of the picture. */
   readonly picture: string;
+  /** The picture is a mask itself: what is white in it is painted already. */
+  readonly repaint?: boolean;
+  readonly problem?: string | null;
   readonly onClose: () => void;
   /** Gets the mask as a PNG as large as the picture: white where it is to be drawn anew, black elsewhere. */
   readonly onDone: (mask: Blob) => void;
@@ -20,9 +23,10 @@ interface MaskDialogProps {
 
 type Tool = Stroke["mode"];
 
-export function MaskDialog({ picture, onClose, onDone }: MaskDialogProps) {
+export function MaskDialog({ picture, repaint = false, problem, onClose, onDone }: MaskDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
+  const base = useRef<HTMLCanvasElement | null>(null);
   const [drawing, setDrawing] = useState<MaskDrawing>(EMPTY);
   const [tool, setTool] = useState<Tool>("paint");
   const [share, setShare] = useState(0.12);
@@ -33,7 +37,7 @@ export function MaskDialog({ picture, onClose, onDone }: MaskDialogProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: a canvas of another size is empty and has to be painted
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
-    if (context) paint(context, drawing);
+    if (context) paint(context, drawing, base.current);
   }, [drawing, extent]);
 
   const width_px = share * Math.max(...(extent ?? [1]));
@@ -120,7 +124,11 @@ export function MaskDialog({ picture, onClose, onDone }: MaskDialogProps) {
             src={picture}
             alt="What the mask is painted over"
             draggable={false}
-            onLoad={(event) => setExtent([event.currentTarget.naturalWidth, event.currentTarget.naturalHeight])}
+            onLoad={(event) => {
+              const shown = event.currentTarget;
+              if (repaint) base.current = paintedIn(shown);
+              setExtent([shown.naturalWidth, shown.naturalHeight]);
+            }}
           />
           <canvas
             ref={canvas}
@@ -134,7 +142,9 @@ export function MaskDialog({ picture, onClose, onDone }: MaskDialogProps) {
         </div>
       </div>
       <footer className={styles.bar}>
-        <span className={styles.hint}>Painted parts are drawn anew. Shift erases, [ and ] change the width.</span>
+        <span className={styles.hint} role="status">
+          {problem ?? "Painted parts are drawn anew. Shift erases, [ and ] change the width."}
+        </span>
         <button type="button" className={controls.button} onClick={() => dialog.current?.close()}>
           Cancel
         </button>

@@ -39,7 +39,7 @@ export function PortWidget({ port: given, at, siblings, ...shared }: PortWidgetP
     case "curve":
       return <CurveWidget port={port} {...shared} />;
     case "file":
-      return <FileWidget port={port} {...shared} />;
+      return <FileWidget port={port} {...shared} at={at} />;
     case "integer":
     case "number":
       return <NumberWidget port={port} {...shared} />;

@@ -37,9 +37,9 @@ export function SeedWidget({ port, value, onChange, problem, at }: SeedProps) {
             <button
               type="button"
               className={`nodrag ${controls.button} ${controls.plain}`}
-              aria-pressed={!rolling}
+              aria-pressed={rolling}
               onClick={() => rolls.set(at, !rolling)}
-              aria-label={`Keep the ${labelOf(port).toLowerCase()} from run to run`}
+              aria-label={`Draw a new ${labelOf(port).toLowerCase()} before every run`}
               title={
                 rolling
                   ? "Drawn anew before every run. Press to keep it."

@@ -12,6 +12,23 @@ export async function maskPicture(painted: HTMLCanvasElement): Promise<Blob> {
   return blobOf(canvas);
 }
 
+/** A mask's picture as what was painted: as opaque as it is bright, and white. */
+export function paintedIn(mask: HTMLImageElement): HTMLCanvasElement | null {
+  const canvas = document.createElement("canvas");
+  canvas.width = mask.naturalWidth;
+  canvas.height = mask.naturalHeight;
+  const context = canvas.getContext("2d");
+  if (!context) return null;
+  context.drawImage(mask, 0, 0);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let at = 0; at < pixels.data.length; at += 4) {
+    pixels.data[at + 3] = pixels.data[at] ?? 0;
+    pixels.data.fill(255, at, at + 3);
+  }
+  context.putImageData(pixels, 0, 0);
+  return canvas;
+}
+
 function blobOf(canvas: HTMLCanvasElement): Promise<Blob> {
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The mask can't be saved as PNG."))), "image/png");

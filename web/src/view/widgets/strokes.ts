@@ -39,10 +39,18 @@ export function redo(drawing: MaskDrawing): MaskDrawing {
   return next ? { edits: [...drawing.edits, next], undone: drawing.undone.slice(0, -1) } : drawing;
 }
 
-/** Paint the mask into a canvas of the picture's size: white where the picture is to change, transparent elsewhere. */
-export function paint(context: CanvasRenderingContext2D, drawing: MaskDrawing): void {
+/**
+ * Paint the mask into a canvas of the picture's size: white where the picture is to change, transparent elsewhere.
+ * `base` is what was painted before.
+ */
+export function paint(
+  context: CanvasRenderingContext2D,
+  drawing: MaskDrawing,
+  base: HTMLCanvasElement | null = null,
+): void {
   const { width, height } = context.canvas;
   context.clearRect(0, 0, width, height);
+  if (base) context.drawImage(base, 0, 0);
   for (const edit of drawing.edits) paintOne(context, edit, width, height);
 }
 
