@@ -96,6 +96,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.patches
 	$(BIN)/python -m benchmarks.adherence --seed 1
 	$(BIN)/python -m benchmarks.parity
+	$(BIN)/python -m benchmarks.full_size
 
 train-shapes: $(INSTALLED)
 	$(BIN)/python -m training.shapes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -93,12 +94,18 @@ class Drawn:
 
 def by_sdgraph(case: Case) -> Drawn:
     """The pictures of a case. Raises RuntimeError with the problems when the run does not complete."""
+    found = run_workflow(_workflow(case))
+    return Drawn(found["image"].pixels, found["picture"].pixels)
+
+
+def run_workflow(workflow: Workflow) -> Mapping[str, Any]:
+    """The outputs of a workflow, by the executor. Raises RuntimeError with the problems when it does not complete."""
     store = MemoryStore(Payloads(_registry().port_types))
     executor = Executor(_registry(), store, services=_services())
-    report = executor.run(make_plan(build_graph(_workflow(case), _registry()), store))
+    report = executor.run(make_plan(build_graph(workflow, _registry()), store))
     if report.status != "done":
-        raise RuntimeError(f"{case}: {'; '.join(map(str, report.problems))}")
-    return Drawn(report.outputs["image"].pixels, report.outputs["picture"].pixels)
+        raise RuntimeError(f"{workflow.name}: {'; '.join(map(str, report.problems))}")
+    return report.outputs
 
 
 def _workflow(case: Case) -> Workflow:
