@@ -12,6 +12,7 @@ import { Keeper, keptFile } from "./keeping";
 import { Planner } from "./planning";
 import { placeIn } from "./reveal";
 import { Runner } from "./running";
+import { rolled } from "./seeds";
 import type { EditorData, EditorState, FileState, Notice } from "./state";
 import type { Surroundings } from "./surroundings";
 
@@ -135,7 +136,10 @@ export function createEditor(around: Surroundings): Editor {
       saveAs: (name) => keeper.saveAs(name),
       resolveConflict: (keep) => keeper.resolve(keep),
       refreshPlan: () => planner.soon(),
-      startRun: (options) => runner.run(options),
+      startRun(options) {
+        get().apply((doc) => rolled(doc), { label: "draw new seeds" });
+        return runner.run(options);
+      },
       cancelRun: () => runner.cancel(),
       notify(notice) {
         const added: Notice = { ...notice, id: ++count };

@@ -1,4 +1,8 @@
-/** Seeds that are drawn anew before every run, by "node.port" or by the name of an input. */
+/** Seeds that are drawn anew before every run, by "node.port" of the workflow. */
+
+import { parseRef, type WorkflowDocument } from "../model/document";
+import { own } from "../model/json";
+import { setValue } from "../model/values";
 
 /** Short enough to read and to say; the engine takes up to 2^53 - 1. */
 const READABLE = 2 ** 32 - 1;
@@ -30,3 +34,13 @@ export const rolls = {
     return () => listeners.delete(listener);
   },
 };
+
+/** The document with a new seed wherever one rolls; ports that are gone or linked are left alone. */
+export function rolled(doc: WorkflowDocument, draw: () => number = randomSeed): WorkflowDocument {
+  return rolls.all().reduce((before, at) => {
+    const { node, port } = parseRef(at);
+    const entry = own(before.nodes, node);
+    const fixed = entry === undefined || own(entry.links, port) !== undefined;
+    return fixed ? before : setValue(before, null, node, port, draw());
+  }, doc);
+}

@@ -1,13 +1,13 @@
 /** A seed: a number with dice, and a lock that says whether each run draws a new one. */
 
 import { useSyncExternalStore } from "react";
+import { randomSeed, rolls } from "../../store/seeds";
 import controls from "./controls.module.css";
 import { Field } from "./Field";
 import { Dice, Lock, Unlock } from "./icons";
 import { NumberField } from "./NumberWidget";
 import { rangeOf } from "./numbers";
 import { effective, labelOf } from "./port";
-import { randomSeed, rolls } from "./seeds";
 import type { WidgetProps } from "./types";
 
 export interface SeedProps extends WidgetProps {
