@@ -24,6 +24,7 @@ _STATUS = {
     "workflow-changed": 412,
     "workflow-too-large": 413,
     "workflow-unknown": 404,
+    "too-many-listeners": 503,
     "disk-full": 507,
 }
 """HTTP status of problems; those that are not listed are 422: the request was understood and can't be done."""

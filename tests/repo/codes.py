@@ -13,6 +13,7 @@ from tests.repo.project import modules
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)+")
 NOT_CODES = {
     "sdgraph-database",
+    "sdgraph-events",
     "sdgraph-digest",
     "sdgraph-leases",
     "sdgraph-mirror",
