@@ -48,6 +48,10 @@ class Services:
             found: Any = self._made[kind]
         return found
 
+    def find(self, kind: type[S]) -> S | None:
+        """The service, or None when no pack provides it."""
+        return self.get(kind) if kind in self._factories or kind in self._made else None
+
     def made(self, kind: type[S]) -> S | None:
         """The service if it was asked for already."""
         found: Any = self._made.get(kind)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
 from sdgraph.core.node import Lane
+from sdgraph.core.recovery import Recovery
 from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken, Services
 from sdgraph.engine.costs import NodeCosts
@@ -48,6 +49,7 @@ class Executor:
         if min(self.threads.values()) < 1:
             raise SettingsError("threads-invalid", f"Every lane needs a thread; asked for {dict(self.threads)}.")
         self.clock = clock
+        self.recovery = self.services.find(Recovery)
         self.maker = Maker(f"sdgraph {VERSION}", machine_id(), device)
         self.costs = NodeCosts()
         self._device_lock = threading.Lock()

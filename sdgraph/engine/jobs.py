@@ -34,7 +34,10 @@ class JobState(Enum):
 class Job:
     """A step in this run."""
 
-    __slots__ = ("dependents", "elapsed_s", "needed", "outputs", "ran", "readers", "sources", "state", "step", "waits")
+    __slots__ = (
+        "dependents", "elapsed_s", "needed", "outputs", "ran", "readers", "sources", "state", "step", "storable",
+        "waits",
+    )  # fmt: skip
 
     def __init__(self, step: Step) -> None:
         self.step = step
@@ -46,6 +49,8 @@ class Job:
         """Jobs that may still read the outputs, and one for a target; at 0 the outputs are let go."""
         self.sources: tuple[Job, ...] = ()
         """Jobs whose outputs this one counts as a reader of."""
+        self.storable = True
+        """Whether its result is what its key stands for; after some remedies it is not, nor what is made of it."""
         self.waits = 0
         """Sources that have to end before this job is ready."""
         self.dependents: list[Job] | None = None

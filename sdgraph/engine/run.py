@@ -20,6 +20,7 @@ from sdgraph.engine.jobs import Job, JobState, Schedule
 from sdgraph.engine.lanes import Lanes
 from sdgraph.engine.outcome import make_report
 from sdgraph.engine.plan import Action, Plan, undecided_ports
+from sdgraph.engine.remedies import with_remedies
 from sdgraph.engine.report import RunReport
 from sdgraph.engine.stores.base import Provenance, Result, nothing_to_release
 from sdgraph.errors import Problem, RunCancelled, SdgraphError
@@ -250,7 +251,13 @@ class Run:
         self._events.emit("node_started", node.id)
         started = executor.clock()
         with running(context):
-            outputs = checked_outputs(node, node.spec.construct(inputs).run(context))
+            outputs, exact = with_remedies(
+                lambda: checked_outputs(node, node.spec.construct(inputs).run(context)),
+                executor.recovery,
+                inputs,
+                context,
+            )
+        job.storable = exact and all(source.storable for source in job.sources)
         job.elapsed_s = executor.clock() - started
         job.ran = True
         executor.costs.learn(node.spec.type, job.elapsed_s)
@@ -301,7 +308,7 @@ class Run:
 
     def _save(self, job: Job, outputs: Mapping[str, Any], digests: Mapping[str, str] | None) -> None:
         cls, spec = job.step.node.spec.cls, job.step.node.spec
-        if not cls.node_cache:
+        if not (cls.node_cache and job.storable):
             return
         result = Result(outputs, job.elapsed_s, spec.type, spec.version, self._provenance(job), digests)
         try:
