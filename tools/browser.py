@@ -1,4 +1,4 @@
-"""A real Chromium for the tests of the editor."""
+"""A real Chromium, for the tests of the editor and for its pictures."""
 
 from __future__ import annotations
 

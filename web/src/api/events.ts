@@ -19,6 +19,28 @@ export interface RunEvent {
   readonly [field: string]: unknown;
 }
 
+/** What the server says to a client that needs more than is kept: events from here on. */
+export interface Forgotten {
+  readonly type: "events_forgotten";
+  readonly seq: number;
+}
+
+/** Whether events were lost, and from where they go on; null when the text says something else. */
+export function readForgotten(text: string): Forgotten | null {
+  if (!text.includes("events_forgotten")) return null;
+  try {
+    const found = JSON.parse(text) as Partial<Forgotten> | null;
+    return found?.type === "events_forgotten" && typeof found.seq === "number" ? (found as Forgotten) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Progress is not stored and has no number of its own: it carries that of the last event before it. */
+export function isNumbered(event: RunEvent): boolean {
+  return event.type !== "node_progress";
+}
+
 /** The event in a text message; null when it is none. */
 export function readEvent(text: string): RunEvent | null {
   try {

@@ -12,6 +12,8 @@ export interface Session {
   /** Call `listener` for every event from here on; returns what ends that. */
   onEvent(listener: (event: RunEvent) => void): () => void;
   onConnection(listener: (connection: Connection) => void): () => void;
+  /** Call `listener` when events were missed for good: what is kept by events must be asked for anew. */
+  onMissed(listener: () => void): () => void;
   readonly connection: () => Connection;
   retry(): void;
 }
@@ -21,10 +23,12 @@ export function openSession(client: Client): Session {
   const previews = new PreviewStore();
   const events = new Set<(event: RunEvent) => void>();
   const watchers = new Set<(connection: Connection) => void>();
+  const missed = new Set<(nothing: undefined) => void>();
   let connection: Connection = { state: "connecting" };
   const socket = new EventSocket(client.socketUrl, {
     event: (event) => tell(events, event),
     preview: (preview) => previews.put(preview),
+    missed: () => tell(missed, undefined),
     connection: (next) => {
       connection = next;
       tell(watchers, next);
@@ -37,6 +41,7 @@ export function openSession(client: Client): Session {
     previews,
     onEvent: (listener) => joining(events, listener),
     onConnection: (listener) => joining(watchers, listener),
+    onMissed: (listener) => joining(missed, listener),
     connection: () => connection,
     retry: () => socket.retry(),
   };

@@ -26,12 +26,16 @@ function started(after: number | null = null) {
   const events: RunEvent[] = [];
   const previews: Preview[] = [];
   const states: Connection[] = [];
+  let missed = 0;
   const socket = new EventSocket(
     "ws://host/api/events",
     {
       event: (event) => events.push(event),
       preview: (preview) => previews.push(preview),
       connection: (connection) => states.push(connection),
+      missed: () => {
+        missed += 1;
+      },
     },
     {
       connect: () => {
@@ -46,7 +50,7 @@ function started(after: number | null = null) {
   );
   socket.open(after);
   const last = () => sockets.at(-1) as FakeSocket;
-  return { socket, sockets, timers, events, previews, states, last };
+  return { socket, sockets, timers, events, previews, states, last, missed: () => missed };
 }
 
 const event = (seq: number) => ({ seq, run_id: "r", type: "node_started", node: "n" });
@@ -89,6 +93,28 @@ describe("the event socket", () => {
     last().onclose?.();
     const final = states.at(-1);
     expect(final?.state === "waiting" && final.retryAt - 1000).toBe(500);
+  });
+
+  it("hands on progress, which has no number of its own", () => {
+    const { last, events } = started();
+    last().onopen?.();
+    last().says(event(7));
+    for (const done of [1, 2]) last().says({ ...event(7), type: "node_progress", done });
+    expect(events.map((one) => one["done"])).toEqual([undefined, 1, 2]);
+  });
+
+  it("says when events were missed that will not come again", () => {
+    const { last, timers, missed, events } = started();
+    last().onopen?.();
+    expect(missed()).toBe(0);
+    last().onclose?.();
+    timers[0]?.();
+    last().onopen?.();
+    expect(missed()).toBe(1);
+    last().says({ type: "events_forgotten", seq: 40 });
+    last().says(event(40));
+    last().says(event(41));
+    expect([missed(), ...events.map((one) => one.seq)]).toEqual([2, 41]);
   });
 
   it("does not reconnect after it was closed", () => {

@@ -3,7 +3,7 @@
  * event it has seen, so that every event arrives once and in order.
  */
 
-import { type RunEvent, readEvent } from "./events";
+import { isNumbered, type RunEvent, readEvent, readForgotten } from "./events";
 import { type Preview, readFrame } from "./frames";
 
 /** `waiting` means: the connection is lost, and the next attempt is at `retryAt`. */
@@ -25,6 +25,8 @@ export interface SocketListener {
   event(event: RunEvent): void;
   preview(preview: Preview): void;
   connection(connection: Connection): void;
+  /** Events were missed that will not come again: whoever keeps something by events asks for it anew. */
+  missed(): void;
 }
 
 const FIRST_WAIT_MS = 500;
@@ -50,6 +52,7 @@ export class EventSocket {
   private timer: unknown = null;
   private attempt = 0;
   private last: number | null = null;
+  private wasOpen = false;
 
   constructor(
     private readonly url: string,
@@ -94,6 +97,9 @@ export class EventSocket {
     this.attempt = 0;
     socket.send(JSON.stringify(this.last === null ? {} : { after: this.last }));
     this.listener.connection({ state: "open" });
+    // Without a number to go on from, the server only tells what happens from here on.
+    if (this.wasOpen && this.last === null) this.listener.missed();
+    this.wasOpen = true;
   }
 
   private take(data: unknown): void {
@@ -102,9 +108,19 @@ export class EventSocket {
       if (preview) this.listener.preview(preview);
       return;
     }
-    const event = typeof data === "string" ? readEvent(data) : null;
-    if (event === null || event.seq <= (this.last ?? -1)) return;
-    this.last = event.seq;
+    if (typeof data !== "string") return;
+    const forgotten = readForgotten(data);
+    if (forgotten !== null) {
+      this.last = forgotten.seq;
+      this.listener.missed();
+      return;
+    }
+    const event = readEvent(data);
+    if (event === null) return;
+    if (isNumbered(event)) {
+      if (event.seq <= (this.last ?? -1)) return;
+      this.last = event.seq;
+    }
     this.listener.event(event);
   }
 

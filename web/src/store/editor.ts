@@ -27,6 +27,8 @@ export interface Editor {
   /** Load the catalogue and what this window had open. */
   start(): Promise<void>;
   receive(event: RunEvent): void;
+  /** Events were missed for good. */
+  catchUp(): Promise<void>;
   close(): void;
 }
 
@@ -43,6 +45,7 @@ export function createEditor(around: Surroundings): Editor {
       catalog: EMPTY_CATALOG,
       loading: "loading",
       history: startHistory(document),
+      opened: 0,
       path: [],
       selection: new Set(),
       file: keptFile(document),
@@ -68,7 +71,7 @@ export function createEditor(around: Surroundings): Editor {
         focus: null,
         problems: [],
       });
-      set({ plan: { status: "none", plan: null } });
+      set({ plan: { status: "none", plan: null }, opened: get().opened + 1 });
       planner.soon();
     };
     const step = (change: typeof undo) => {
@@ -164,6 +167,7 @@ export function createEditor(around: Surroundings): Editor {
       planner.now();
     },
     receive: (event) => runner.receive(event),
+    catchUp: () => runner.refresh(),
     close() {
       planner.stop();
       keeper.stop();

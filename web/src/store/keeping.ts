@@ -107,7 +107,8 @@ export class Keeper {
       state: draft.changed ? "changed" : "kept",
     };
     const saved = draft.changed ? { ...document } : document;
-    this.store.setState({ history: startHistory(document), file: { ...file, saved } });
+    const { opened } = this.store.getState();
+    this.store.setState({ history: startHistory(document), file: { ...file, saved }, opened: opened + 1 });
     if (name !== null && !shipped) await this.compare(name, draft);
   }
 

@@ -77,6 +77,12 @@ export class Runner {
     }
   }
 
+  /** Ask for the shown run anew: events of it were missed. */
+  async refresh(): Promise<void> {
+    const { run } = this.store.getState();
+    if (isActive(run) && run !== null) await this.finish(run.id);
+  }
+
   private follow(id: string, document: WorkflowDocument): void {
     this.document = document;
     this.around.keep(KEY, id);

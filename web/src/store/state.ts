@@ -52,6 +52,8 @@ export interface EditorData {
   readonly catalog: Catalog;
   readonly loading: "loading" | "ready" | "failed";
   readonly history: History;
+  /** Counts documents that were opened, so that the canvas knows when to show the whole of one. */
+  readonly opened: number;
   /** Names of the subgraphs that are open, outermost first; empty: the workflow itself is shown. */
   readonly path: readonly string[];
   /** Ids of what is selected in the open graph: nodes, and groups, comments, reroutes ("@..."). */
