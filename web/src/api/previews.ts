@@ -4,22 +4,23 @@ import type { Preview } from "./frames";
 
 type Listener = () => void;
 
-/** Has a lifecycle: `clear` when the document closes. */
+/** Has a lifecycle: previews go when their node or run ends. */
 export class PreviewStore {
-  private readonly urls = new Map<string, string>();
+  private readonly shown = new Map<string, { readonly run: string; readonly url: string }>();
   private readonly listeners = new Set<Listener>();
 
   /** Take a preview in place of the node's last one. */
   put(preview: Preview): void {
     this.drop(preview.node);
     const url = URL.createObjectURL(new Blob([preview.bytes], { type: preview.media_type }));
-    this.urls.set(preview.node, url);
+    this.shown.set(preview.node, { run: preview.run_id, url });
     this.tell();
   }
 
-  /** The address of a node's newest preview. */
-  get(node: string): string | undefined {
-    return this.urls.get(node);
+  /** The address of a node's newest preview; with `run` only when it is of that run. */
+  get(node: string, run?: string): string | undefined {
+    const found = this.shown.get(node);
+    return run === undefined || found?.run === run ? found?.url : undefined;
   }
 
   /** Forget a node's preview: its result is there, or its run has ended. */
@@ -27,11 +28,11 @@ export class PreviewStore {
     if (this.drop(node)) this.tell();
   }
 
-  /** Forget all. */
-  clear(): void {
-    if (this.urls.size === 0) return;
-    for (const node of [...this.urls.keys()]) this.drop(node);
-    this.tell();
+  /** Forget all of a run. */
+  clear(run: string): void {
+    const nodes = [...this.shown].filter(([, found]) => found.run === run).map(([node]) => node);
+    for (const node of nodes) this.drop(node);
+    if (nodes.length > 0) this.tell();
   }
 
   /** Call `listener` after every change; returns what ends that. */
@@ -41,10 +42,10 @@ export class PreviewStore {
   }
 
   private drop(node: string): boolean {
-    const url = this.urls.get(node);
-    if (url === undefined) return false;
-    URL.revokeObjectURL(url);
-    return this.urls.delete(node);
+    const found = this.shown.get(node);
+    if (found === undefined) return false;
+    URL.revokeObjectURL(found.url);
+    return this.shown.delete(node);
   }
 
   private tell(): void {

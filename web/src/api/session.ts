@@ -18,6 +18,8 @@ export interface Session {
   retry(): void;
 }
 
+const ENDS_NODE: ReadonlySet<string> = new Set(["node_cached", "node_finished", "node_failed"]);
+
 /** A session whose socket is open. */
 export function openSession(client: Client): Session {
   const previews = new PreviewStore();
@@ -26,7 +28,11 @@ export function openSession(client: Client): Session {
   const missed = new Set<(nothing: undefined) => void>();
   let connection: Connection = { state: "connecting" };
   const socket = new EventSocket(client.socketUrl, {
-    event: (event) => tell(events, event),
+    event: (event) => {
+      if (ENDS_NODE.has(event.type) && event.node !== undefined) previews.remove(event.node);
+      else if (event.type === "run_finished") previews.clear(event.run_id);
+      tell(events, event);
+    },
     preview: (preview) => previews.put(preview),
     missed: () => tell(missed, undefined),
     connection: (next) => {
