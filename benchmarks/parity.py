@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.parity_cases import Case, Task, by_sdgraph
 from benchmarks.parity_pipelines import by_diffusers
+from benchmarks.parity_refiner import REFINER, hand_over_difference
 from benchmarks.parity_schedulers import references
 from sdgraph.diffusion.names import SigmaName, SolverName
 
@@ -35,7 +36,7 @@ _TASKS: dict[str, tuple[Task, ...]] = {
     SHAPES: (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:sd21-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:sdxl-tiny": (*_DRAWING, "ControlNet", "LoRA"),
-    "synthetic:sdxl_refiner-tiny": ("image to image",),
+    "synthetic:sdxl_refiner-tiny": ("image to image", "inpaint", "inpaint over the picture", "LoRA"),
     "synthetic:sd3-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:flux-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:flux_schnell-tiny": (*_DRAWING, "ControlNet"),
@@ -71,7 +72,7 @@ def difference(case: Case) -> float:
 def case_of(source: str, task: Task) -> Case:
     """A family's case of a task, as its models are used."""
     case = Case(source, task, guidance=1.0 if "flux" in source else 5.0)
-    if task == "image to image" or case.inpaints:
+    if case.changes or case.inpaints:
         case = replace(case, batch=1, strength=1.0 if task == "inpaint" else 0.5)
     return case
 
@@ -81,6 +82,8 @@ def pipelines() -> Iterable[Row]:
     for source, tasks in _TASKS.items():
         for task in tasks:
             yield Row("pipelines", source, task, difference(case_of(source, task)))
+        if source == REFINER:
+            yield Row("pipelines", source, "takes over from the base model", hand_over_difference())
 
 
 def schedulers() -> Iterable[Row]:

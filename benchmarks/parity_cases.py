@@ -77,6 +77,11 @@ class Case:
         return self.task.startswith("inpaint")
 
     @property
+    def changes(self) -> bool:
+        """Whether a whole picture is changed, as everything is that the refiner draws by itself."""
+        return self.task == "image to image" or (self.family == "sdxl_refiner" and not self.inpaints)
+
+    @property
     def controlnet(self) -> str:
         """The ControlNet that fits."""
         return f"{self.source}/controlnet_canny"
@@ -152,7 +157,7 @@ def _workflow(case: Case) -> Workflow:
 
 
 def _latents(case: Case, wf: Workflow, vae: Any, picture: Any) -> Any:
-    if case.task == "image to image":
+    if case.changes:
         return wf.add("start", VaeEncode(vae=vae, image=picture)).out.latents
     if case.inpaints:
         top, bottom, left, right = MASK

@@ -71,7 +71,7 @@ def _options(case: Case, pipeline: Any, picture: Tensor) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if case.guidance != 1 and not case.family.startswith("flux"):
         options["negative_prompt"] = [NEGATIVE] * case.batch
-    if case.task == "image to image" or case.inpaints:
+    if case.changes or case.inpaints:
         options |= {"image": encoded(pipeline.vae, picture), "strength": case.strength}
     if case.inpaints:
         options |= {"mask_image": mask(), "masked_image_latents": options["image"]}
@@ -81,7 +81,7 @@ def _options(case: Case, pipeline: Any, picture: Tensor) -> dict[str, Any]:
         # The pipelines of transformers take a tensor for a picture of -1..1, those of UNets for one of 0..1.
         seen = {"control_image": 2 * picture - 1} if case.flow else {"image": picture}
         options |= seen | {"controlnet_conditioning_scale": CONTROL_STRENGTH}
-    if case.task in ("text to image", "LoRA") or case.inpaints or case.flow:
+    if case.task == "text to image" or case.inpaints or case.flow or (case.task == "LoRA" and not case.changes):
         options |= {"height": IMAGE_PX, "width": IMAGE_PX}
     return options
 
@@ -112,6 +112,8 @@ _CLASSES = {
     ("image to image", "flux"): "FluxImg2ImgPipeline",
     ("image to image", "sd"): "StableDiffusionImg2ImgPipeline",
     ("inpaint", "sdxl"): "StableDiffusionXLInpaintPipeline",
+    ("inpaint", "sdxl_refiner"): "StableDiffusionXLInpaintPipeline",
+    ("LoRA", "sdxl_refiner"): "StableDiffusionXLImg2ImgPipeline",
     ("inpaint", "sd3"): "StableDiffusion3InpaintPipeline",
     ("inpaint", "flux"): "FluxInpaintPipeline",
     ("inpaint", "flux_schnell"): "FluxInpaintPipeline",
