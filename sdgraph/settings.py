@@ -112,6 +112,9 @@ class Settings(BaseSettings):
         description="Seconds without any event after which `serve` takes a run to hang and ends its worker. Without it "
         "there is no limit.",
     )
+    upload_limit_bytes: ByteSize = Field(
+        ByteSize(64 * 2**20), description="Size of the largest picture that can be uploaded to `serve`."
+    )
     max_nodes: int = Field(50_000, ge=1, description="Nodes that a workflow may have, subgraphs unfolded.")
     debug: bool = Field(False, description="Show the traceback of an error in sdgraph itself.")
 
@@ -124,6 +127,11 @@ class Settings(BaseSettings):
     def pictures_folder(self) -> Path:
         """Where workers keep the pictures of finished runs."""
         return self.home_folder / "pictures"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where `serve` keeps the pictures that were uploaded."""
+        return self.home_folder / "uploads"
 
     def environment(self) -> dict[str, str]:
         """The same settings as environment variables, for another process."""

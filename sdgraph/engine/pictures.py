@@ -1,6 +1,6 @@
-"""Pictures of finished runs by the digest of their file, so that one address always means the same bytes.
+"""Pictures by the digest of their file, so that one address always means the same bytes: of finished runs, and uploads.
 
-A file lies at `ab/abcd....png`, named by the SHA-256 of its content. Runs write into folders of their own below
+A file lies at `ab/abcd....png`, named by the SHA-256 of its content. Who has one writes into a folder of its own below
 `incoming`, from which finished files are moved; what a killed process left there goes when the next one begins.
 """
 
@@ -19,7 +19,14 @@ from typing import Any
 
 from sdgraph.engine.stores.owner import Owner, this_process
 
-MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".bmp": "image/bmp",
+    ".tif": "image/tiff",
+    ".gif": "image/gif",
+}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -65,7 +72,7 @@ class PictureFolder:
             yield Path(made)
 
     def take(self, path: Path) -> Picture:
-        """Move a picture file that sdgraph wrote in here. Raises OSError, KeyError for another ending than a picture's.
+        """Move a picture file in here. Raises OSError, and KeyError for another ending than a picture's.
 
         The file is on the disk before its digest is known to anybody.
         """

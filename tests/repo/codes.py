@@ -14,6 +14,7 @@ CODE = re.compile(r"[a-z]+(?:-[a-z]+)+")
 NOT_CODES = {
     "sdgraph-database",
     "sdgraph-events",
+    "sdgraph-files",
     "sdgraph-digest",
     "sdgraph-leases",
     "sdgraph-mirror",

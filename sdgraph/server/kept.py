@@ -1,0 +1,64 @@
+"""The files that the server gives and takes by their digests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from aiohttp import web
+
+from sdgraph.engine.pictures import PictureFolder
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_THREADS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The folders of pictures, and how much may come into them."""
+
+    pictures: PictureFolder
+    """Of finished runs; workers write them."""
+    uploads: PictureFolder
+    thumbnails: Path
+    upload_limit_bytes: int
+    checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Held while a picture from elsewhere is decoded."""
+    reducing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Held while a thumbnail is made."""
+    threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="sdgraph-files")
+    )
+
+    @classmethod
+    def in_home(cls, home: Path, upload_limit_bytes: int) -> Kept:
+        """The folders below the home folder."""
+        pictures = home / "pictures"
+        uploads = PictureFolder(home / "uploads")
+        return cls(PictureFolder(pictures), uploads, pictures / "thumbnails", upload_limit_bytes)
+
+    def find(self, digest: str) -> Path | None:
+        """The file of a digest, of a run or uploaded."""
+        return self.pictures.find(digest) or self.uploads.find(digest)
+
+    async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something with files on a thread of their own, so that pictures never keep plans waiting."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: work(*args, **kwargs))
+
+
+KEPT = web.AppKey("kept", Kept)
+
+
+def add_kept(app: web.Application, kept: Kept) -> None:
+    """Let an application give and take these files."""
+    app[KEPT] = kept
+    app.on_cleanup.append(_end)
+
+
+async def _end(app: web.Application) -> None:
+    app[KEPT].threads.shutdown(wait=True, cancel_futures=True)
