@@ -7,6 +7,7 @@ import type { DocumentJson } from "../../api/types";
 import { useEditor } from "../../store/context";
 import controls from "../widgets/controls.module.css";
 import { Copy, Download } from "../widgets/icons";
+import { Words } from "../widgets/Words";
 import { Dialog } from "./Dialog";
 import { dialogs } from "./dialogs";
 import styles from "./ExportDialog.module.css";
@@ -35,7 +36,9 @@ export function ExportDialog() {
           </button>
         ))}
       </div>
-      <p className={styles.says}>{says}</p>
+      <p className={styles.says}>
+        <Words>{says ?? ""}</Words>
+      </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <pre className={styles.text} role="tabpanel" aria-label={kind} tabIndex={0}>
         {text}

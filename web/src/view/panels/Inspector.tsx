@@ -10,6 +10,7 @@ import type { NodePorts } from "../../model/ports";
 import { useEditor } from "../../store/context";
 import controls from "../widgets/controls.module.css";
 import { Field } from "../widgets/Field";
+import { Words } from "../widgets/Words";
 import { duration } from "./format";
 import styles from "./Inspector.module.css";
 import { InspectorPort } from "./InspectorPort";
@@ -68,8 +69,12 @@ function Head({ id, ports, at }: { readonly id: string; readonly ports: NodePort
         <p className={styles.unknown}>No installed pack has this type. The node is kept as it is and cannot run.</p>
       )}
       <details className={styles.doc}>
-        <summary>{ports.doc.split("\n")[0]}</summary>
-        <p>{ports.doc.split("\n").slice(1).join("\n").trim()}</p>
+        <summary>
+          <Words>{ports.doc.split("\n\n")[0]?.replaceAll("\n", " ") ?? ""}</Words>
+        </summary>
+        <p>
+          <Words>{ports.doc.split("\n\n").slice(1).join("\n\n")}</Words>
+        </p>
       </details>
       <Field label="Name">
         {(ids) => (

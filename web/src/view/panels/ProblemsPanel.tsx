@@ -2,6 +2,7 @@
 
 import { useEditor } from "../../store/context";
 import { Failure, Good, Warning } from "../widgets/icons";
+import { Words } from "../widgets/Words";
 import { Nothing, Panel } from "./Panel";
 import styles from "./ProblemsPanel.module.css";
 import { listed, placeOf } from "./problemList";
@@ -38,8 +39,14 @@ export function ProblemsPanel() {
               </span>
               <span className={styles.words}>
                 {placeOf(problem) && <span className={styles.place}>{placeOf(problem)}</span>}
-                <span>{problem.message}</span>
-                {problem.hint && <span className={styles.hint}>{problem.hint}</span>}
+                <span>
+                  <Words>{problem.message}</Words>
+                </span>
+                {problem.hint && (
+                  <span className={styles.hint}>
+                    <Words>{problem.hint}</Words>
+                  </span>
+                )}
                 <code className={styles.code}>{problem.code}</code>
               </span>
             </button>

@@ -8,6 +8,7 @@ import { useEditor } from "../../store/context";
 import controls from "../widgets/controls.module.css";
 import { Picture, Search } from "../widgets/icons";
 import { titled } from "../widgets/port";
+import { Words } from "../widgets/Words";
 import { Dialog } from "./Dialog";
 import { dialogs } from "./dialogs";
 import styles from "./TemplatesDialog.module.css";
@@ -78,12 +79,14 @@ function Shelf({ title, entries }: { readonly title: string; readonly entries: r
       <ul className={styles.grid}>
         {entries.map((entry) => (
           <li key={entry.name}>
-            <button type="button" className={styles.card} onClick={() => open(entry)}>
+            <button type="button" className={styles.card} data-name={entry.name} onClick={() => open(entry)}>
               <span className={styles.picture}>
                 {pictureOf(entry.name) ? <img src={pictureOf(entry.name)} alt="" loading="lazy" /> : <Picture />}
               </span>
               <span className={styles.name}>{shownName(entry.title || entry.name)}</span>
-              <span className={styles.says}>{entry.description}</span>
+              <span className={styles.says}>
+                <Words>{entry.description}</Words>
+              </span>
             </button>
           </li>
         ))}

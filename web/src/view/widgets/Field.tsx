@@ -2,6 +2,7 @@
 
 import { type ReactNode, useId } from "react";
 import styles from "./Field.module.css";
+import { Words } from "./Words";
 
 /** Ids by which a control refers to its label and its texts. */
 export interface FieldIds {
@@ -66,7 +67,7 @@ export function Field(props: FieldProps) {
       )}
       {problem && (
         <p id={`${id}-problem`} className={styles.problem} role="status">
-          {problem}
+          <Words>{problem}</Words>
         </p>
       )}
     </div>

@@ -13,6 +13,7 @@ import { type PortSpec, titled } from "./port";
 import styles from "./SchemaField.module.css";
 import { blank, type Definitions, nullable, type Schema, variantsOf } from "./schema";
 import { TextWidget } from "./TextWidget";
+import { Words } from "./Words";
 
 export interface SchemaFieldProps {
   readonly name: string;
@@ -109,7 +110,11 @@ export function UnionField({ name, schema, defs, value, onChange }: PartProps) {
           />
         )}
       </Field>
-      {chosen && <p className={styles.says}>{firstParagraph(chosen.schema.description)}</p>}
+      {chosen && (
+        <p className={styles.says}>
+          <Words>{firstParagraph(chosen.schema.description)}</Words>
+        </p>
+      )}
       {chosen && <ObjectFields schema={chosen.schema} defs={defs} value={fields} onChange={onChange} />}
     </div>
   );
