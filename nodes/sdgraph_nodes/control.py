@@ -79,7 +79,7 @@ class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True)
             require_kind(net, self.shows)
             if isinstance(vae, VaeHandle):
                 require_encoder(net, vae)
-        return {"control": controls_with(known, "net", self.strength)}
+        return {"control": controls_with(known, "net", "image", (self.strength, self.start, self.end))}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = ControlBranch(

@@ -7,7 +7,8 @@ from sdgraph.core.context import RunContext
 from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
-from sdgraph.models.embeddings import embedding_fingerprint, with_embedding
+from sdgraph.models.embeddings import announced_embedding, embedding_fingerprint, with_embedding
+from sdgraph.models.facts import read_fact
 from sdgraph.payloads.handles import TextEncoderHandle
 
 
@@ -39,7 +40,10 @@ class TextEmbedding(Node[EmbeddingOut], type="text.embedding", version=1, lane="
         return embedding_fingerprint(self.source, self.allow_pickle)
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        return {"text_encoder": known.get("text_encoder")}
+        encoder = known.get("text_encoder")
+        if not isinstance(encoder, TextEncoderHandle):
+            return {}
+        return {"text_encoder": read_fact(lambda: announced_embedding(encoder, self.source, self.name))}
 
     def run(self, ctx: RunContext) -> EmbeddingOut:
         return EmbeddingOut(text_encoder=with_embedding(self.text_encoder, self.source, self.name, self.allow_pickle))

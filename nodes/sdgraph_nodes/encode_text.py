@@ -10,11 +10,15 @@ from sdgraph.core.port import In, Link, Out, port
 from sdgraph.core.workflow import Workflow
 from sdgraph.models.facts import ConditioningFact
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.present import require_part
 from sdgraph.models.prompt import Normalize, Syntax
 from sdgraph.models.prompt_join import join_part
 from sdgraph.models.prompt_plan import Joining, PromptPlan, plan_prompt
+from sdgraph.models.prompt_words import require_words
 from sdgraph.models.text import encode_prompt
+from sdgraph.models.towers import require_clip_skip
 from sdgraph.payloads.conditioning import Conditioning
+from sdgraph.payloads.facts import is_settled
 from sdgraph.payloads.handles import TextEncoderHandle
 from sdgraph.payloads.step_window import StepWindow
 
@@ -75,7 +79,14 @@ class EncodeText(Node[ConditioningOut], type="sd.encode_text", version=1, lane="
                 port="prompt",
             )
         encoder = known.get("text_encoder")
-        return {"conditioning": ConditioningFact.of(encoder)} if isinstance(encoder, TextEncoderHandle) else {}
+        if not isinstance(encoder, TextEncoderHandle):
+            return {}
+        require_part(encoder)
+        if is_settled(self.clip_skip):
+            require_clip_skip(encoder, self.clip_skip)
+        if plan is not None:
+            require_words(plan.texts, [word.name for word in encoder.embeddings], self.syntax)
+        return {"conditioning": ConditioningFact.of(encoder)}
 
     def expand(self, inner: Workflow) -> ConditioningOut | None:
         plan = self._plan()

@@ -9,8 +9,10 @@ from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.facts import controls_with, placed, read_fact
 from sdgraph.models.image_encoder import encode_images, image_encoder_fingerprint, read_image_encoder, require_fit
+from sdgraph.models.ip_adapter import require_same_view
 from sdgraph.models.ip_adapter_file import ip_adapter_fingerprint, read_ip_adapter
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.present import require_part
 from sdgraph.payloads.control import Control, IPAdapterBranch
 from sdgraph.payloads.handles import Dtype, ImageEncoderHandle, IPAdapterHandle
 from sdgraph.payloads.image import Image
@@ -93,8 +95,9 @@ class EncodeImagePrompt(Node[ImagePromptOut], type="control.encode_image", versi
         encoder, adapter = known.get("encoder"), known.get("adapter")
         if isinstance(encoder, ImageEncoderHandle) and isinstance(adapter, IPAdapterHandle):
             with placed("encoder"):
+                require_part(encoder)
                 require_fit(encoder, adapter)
-        return {}
+        return {"prompt": adapter}
 
     def run(self, ctx: RunContext) -> ImagePromptOut:
         with ctx.service(ModelPool).lease(self.encoder, ctx.device) as model:
@@ -123,7 +126,10 @@ class ApplyIPAdapter(Node[ControlOut], type="control.apply_ip_adapter", version=
     """Sampling progress until which it acts."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        return {"control": controls_with(known, "adapter", self.strength)}
+        adapter, seen = known.get("adapter"), known.get("prompt")
+        if isinstance(adapter, IPAdapterHandle) and isinstance(seen, IPAdapterHandle):
+            require_same_view(adapter, seen)
+        return {"control": controls_with(known, "adapter", "mask", (self.strength, self.start, self.end))}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = IPAdapterBranch(self.adapter, self.prompt, self.strength, self.start, self.end, self.mask)

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
@@ -41,6 +41,9 @@ from sdgraph_nodes.stage_edits import with_guidance, with_steps
 class _SamplerPorts(Node[LatentsOut]):
     """What both samplers take."""
 
+    guider_port: ClassVar[str]
+    """Where it is said which guiders are used."""
+
     denoiser: In[DenoiserHandle]
     """The network that removes noise."""
     positive: In[Conditioning]
@@ -73,9 +76,12 @@ class _SamplerPorts(Node[LatentsOut]):
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         stages, schedule_steps = self.planned()
-        legs = plan_legs(stages, self.strength, schedule_steps=schedule_steps)
+        with placed(self.guider_port):
+            legs = plan_legs(stages, self.strength, schedule_steps=schedule_steps)
         check_beginning(known, bool(legs), self.strength)
-        denoiser = check_sampling(self.shared(), known, [leg.guider for leg in legs if leg.model == "base"])
+        denoiser = check_sampling(
+            self.shared(), known, [leg.guider for leg in legs if leg.model == "base"], self.guider_port
+        )
         return {} if denoiser is None else {"latents": drawn(denoiser.space, latents_at(known, "latents"))}
 
     @abstractmethod
@@ -118,6 +124,8 @@ class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
     Takes and gives latents, [B, C, H/8, W/8].
     """
 
+    guider_port = "guider"
+
     steps: In[int] = port(20, ge=1, le=MAX_STEPS, linkable=False)
     """Solver steps."""
     guidance: In[float] = port(7.5, ge=0, le=100, linkable=False)
@@ -158,6 +166,8 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
     each stage runs between noise levels of its own. Takes and gives latents, [B, C, H/8, W/8].
     """
 
+    guider_port = "stages"
+
     stages: In[tuple[Stage, ...]] = port((Stage(),), min_length=1, max_length=64, linkable=False, widget="stages")
     """What runs, one after the other."""
     schedule_steps: In[int] = port(20, ge=1, le=MAX_STEPS, linkable=False)
@@ -183,10 +193,9 @@ class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="de
             require_understood(refiner, known, "refiner_positive", "refiner_negative")
         for stage in self.stages:
             model = refiner if stage.model == "refiner" else base
-            require_sampling_fit(model, stage.solver, stage.sigmas, ("stages", "stages"))
+            require_sampling_fit(model, stage.solver, stage.sigmas, stage.shift, ("stages", "stages", "stages"))
             if stage.model == "refiner" and isinstance(refiner, DenoiserHandle):
-                with placed("stages"):
-                    require_blocks(refiner, stage.guider, has_weak=self.weak is not None)
+                require_blocks(refiner, stage.guider, "stages", has_weak=self.weak is not None)
         return super().infer(known)
 
     def models(self) -> dict[str, Drawing]:

@@ -92,7 +92,7 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         require_sampling_fit(known.get("denoiser"), self.solver, self.sigmas)
-        denoiser = check_sampling(self._shared(), known, [self.guider])
+        denoiser = check_sampling(self._shared(), known, [self.guider], "guider")
         if denoiser is None:
             return {}
         require_space(denoiser.space, known, "state", f"The denoiser `{denoiser.source}`")

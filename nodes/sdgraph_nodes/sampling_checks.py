@@ -71,7 +71,9 @@ def stage_node(
     )
 
 
-def check_sampling(ports: StagePorts, known: Known, guiders: Iterable[GuiderSpec]) -> DenoiserHandle | None:
+def check_sampling(
+    ports: StagePorts, known: Known, guiders: Iterable[GuiderSpec], guider_port: str
+) -> DenoiserHandle | None:
     """The denoiser at the port `denoiser`, when it is known; raises an SdgraphError for what does not fit it."""
     denoiser, latents = known.get("denoiser"), latents_at(known, "latents")
     if not isinstance(denoiser, DenoiserHandle):
@@ -81,13 +83,13 @@ def check_sampling(ports: StagePorts, known: Known, guiders: Iterable[GuiderSpec
     require_understood(denoiser, known, "positive", "negative")
     if denoiser.inpainting and latents.mask in ("none", "mask"):
         raise picture_missing(denoiser)
-    require_controls(denoiser, known, "control")
+    require_controls(denoiser, known, "control", latents.picture)
     if latents.picture is not None:
         require_drawable(latents.picture, denoiser, network_config(denoiser))
     if isinstance(weak := known.get("weak"), DenoiserHandle):
         require_weak_match(denoiser, weak)
     for guider in guiders:
-        require_blocks(denoiser, guider, has_weak=ports.weak is not None)
+        require_blocks(denoiser, guider, guider_port, has_weak=ports.weak is not None)
     if is_settled(ports.tile_px, ports.overlap_px):
         require_tiles(denoiser, ports.tile_px, ports.overlap_px)
     return denoiser

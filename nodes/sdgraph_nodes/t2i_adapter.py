@@ -60,7 +60,7 @@ class ApplyT2IAdapter(Node[ControlOut], type="control.apply_t2i_adapter", versio
     """Sampling progress until which it acts."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        return {"control": controls_with(known, "adapter", self.strength)}
+        return {"control": controls_with(known, "adapter", "image", (self.strength, self.start, self.end))}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = T2IAdapterBranch(self.adapter, self.image, self.strength, self.start, self.end)

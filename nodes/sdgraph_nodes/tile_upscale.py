@@ -12,13 +12,17 @@ from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stag
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import Sampling, open_model
+from sdgraph.models.drawable import require_tiles
+from sdgraph.models.facts import placed, require_sampling_fit, require_understood
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.present import require_part
 from sdgraph.models.step_clock import StepClock
-from sdgraph.models.vae import decode_latents, encode_image
+from sdgraph.models.vae import decode_latents, encode_image, require_coding
 from sdgraph.payloads.conditioning import Conditioning
+from sdgraph.payloads.facts import Sized, is_settled, picture_at
 from sdgraph.payloads.handles import DenoiserHandle, VaeHandle
 from sdgraph.payloads.image import Image
-from sdgraph.payloads.latents import Latents, item_seeds
+from sdgraph.payloads.latents import Latents, LatentSpace, item_seeds, require_same_space
 from sdgraph_nodes.outputs import ImageOut
 from sdgraph_nodes.resize import resample
 from sdgraph_nodes.sampling import MAX_SEED, negative_missing, warn_without_steps
@@ -71,7 +75,29 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         warn_without_steps(known, self.steps, self.strength)
-        return {}
+        denoiser, vae, image = known.get("denoiser"), known.get("vae"), picture_at(known, "image")
+        if isinstance(denoiser, DenoiserHandle):
+            self._check_denoiser(denoiser, known)
+        if not isinstance(vae, VaeHandle):
+            return {}
+        require_coding(vae, self.tile_px)
+        if image is None or not is_settled(self.factor):
+            return {}
+        return {"image": image.sized(*self._size(image, vae.space))}
+
+    def _check_denoiser(self, denoiser: DenoiserHandle, known: Known) -> None:
+        """Raise what any sampler would of the model; of its autoencoder, ModelError [latent-space-mismatch]."""
+        require_part(denoiser)
+        if isinstance(vae := known.get("vae"), VaeHandle):
+            with placed("vae"):
+                require_same_space(vae.space, denoiser.space, f"The denoiser `{denoiser.source}`")
+        require_understood(denoiser, known, "positive", "negative")
+        if is_settled(self.solver, self.sigmas):
+            require_sampling_fit(denoiser, self.solver, self.sigmas)
+        if is_settled(self.tile_px, self.overlap_px):
+            require_tiles(denoiser, self.tile_px, self.overlap_px)
+        if self.negative is None and is_settled(self.guidance) and self.guidance != 1:
+            raise negative_missing("The upscale")
 
     def run(self, ctx: RunContext) -> ImageOut:
         if self.negative is None and self.guidance != 1:
@@ -87,10 +113,12 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
             return ImageOut(image=decode_latents(model, self.vae, latents, self.tile_px))
 
     def _enlarged(self) -> Image:
-        step = self.vae.space.downscale
-        width, height = (
-            max(round(edge * self.factor / step), 1) * step for edge in (self.image.width_px, self.image.height_px)
-        )
+        return resample(self.image, *self._size(self.image, self.vae.space), "lanczos")
+
+    def _size(self, image: Sized, space: LatentSpace) -> tuple[int, int]:
+        """Width and height of the result. Raises SamplingError [upscale-too-large]."""
+        step = space.downscale
+        width, height = (max(round(edge * self.factor / step), 1) * step for edge in (image.width_px, image.height_px))
         if max(width, height) > MAX_EDGE_PX:
             raise SamplingError(
                 "upscale-too-large",
@@ -98,7 +126,7 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="de
                 "Use a smaller factor.",
                 port="factor",
             )
-        return resample(self.image, width, height, "lanczos")
+        return width, height
 
     def _grid(self, latents: Latents) -> "TileGrid":
         from sdgraph.diffusion.tiles import TileGrid

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.view import EVERYTHING, View
+from sdgraph.payloads.facts import Sized
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,12 +67,30 @@ def is_active(branch: Span, progress: float, tolerance: float = 0.0) -> bool:
 
 def require_size(sides: tuple[int, int] | list[int], call: Seen, downscale: int, what: str = "control picture") -> None:
     """Raises SamplingError [control-size] unless height and width are `downscale` times those of the latents."""
-    expected = [side * downscale for side in call.view.whole(call.x)]
-    if list(sides) != expected:
+    _require_sides(list(sides), [side * downscale for side in call.view.whole(call.x)], what)
+
+
+def require_pictures(pictures: Sized, drawn: Sized, what: str = "control picture") -> None:
+    """Raises SamplingError [control-size], [control-batch] unless pictures have the size and number of the result's."""
+    _require_sides([pictures.height_px, pictures.width_px], [drawn.height_px, drawn.width_px], what)
+    _require_number(pictures.batch, drawn.batch, what)
+
+
+def _require_sides(found: list[int], expected: list[int], what: str) -> None:
+    if found != expected:
         raise SamplingError(
             "control-size",
-            f"The {what} is {_size(sides)} pixels, expected {_size(expected)}.",
+            f"The {what} is {_size(found)} pixels, expected {_size(expected)}.",
             "Resize it to the size of the result.",
+        )
+
+
+def _require_number(found: int, items: int, what: str) -> None:
+    if found not in (1, items):
+        raise SamplingError(
+            "control-batch",
+            f"There are {found} {what}s for {items} items, expected 1 or {items}.",
+            "Give one for all items or one per item.",
         )
 
 
@@ -82,12 +101,7 @@ def for_items(pictures: Tensor, call: Seen, downscale: int, what: str = "control
     """
     require_size(list(pictures.shape[-2:]), call, downscale, what)
     pictures = call.view.of(pictures, downscale)
-    if pictures.shape[0] not in (1, call.batch):
-        raise SamplingError(
-            "control-batch",
-            f"There are {pictures.shape[0]} {what}s for {call.batch} items, expected 1 or {call.batch}.",
-            "Give one for all items or one per item.",
-        )
+    _require_number(pictures.shape[0], call.batch, what)
     return pictures.repeat(call.x.shape[0] // pictures.shape[0], *[1] * (pictures.dim() - 1))
 
 
@@ -100,5 +114,5 @@ def mismatch(net: str, found: str, expected: str) -> ModelError:
     )
 
 
-def _size(sides: tuple[int, ...] | list[int]) -> str:
+def _size(sides: list[int]) -> str:
     return f"{sides[-1]}x{sides[-2]}"

@@ -81,6 +81,15 @@ def with_embedding(
     return replace(handle, embeddings=(*kept, added))
 
 
+def announced_embedding(handle: TextEncoderHandle, source: str, name: str = "") -> TextEncoderHandle | None:
+    """As `with_embedding`, without torch: of a pickle only the name that it is given counts. None: it has none."""
+    path = find_file(source, allow_pickle=True)
+    if path.suffix not in PICKLES:
+        return with_embedding(handle, source, name)
+    announced = Embedding(name=name, source=source, fingerprint="", allow_pickle=True)
+    return replace(handle, embeddings=(*handle.embeddings, announced)) if name else None
+
+
 def read_embedding(path: Path) -> EmbeddingFile:
     """What a file has for whom. Raises ModelError [model-damaged], [embedding-unknown]."""
     if path.suffix in PICKLES:

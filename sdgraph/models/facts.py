@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sdgraph.diffusion.fits import is_flow, require_sigmas_fit, require_solver_fit
+from sdgraph.diffusion.fits import (
+    is_edm,
+    is_flow,
+    require_edm_fit,
+    require_shift_fit,
+    require_sigmas_fit,
+    require_solver_fit,
+)
 from sdgraph.diffusion.guider_specs import AutoGuidanceSpec, GuiderSpec, PagSpec, SegSpec, SlgSpec
 from sdgraph.diffusion.names import SigmaName, SolverName
 from sdgraph.errors import ModelError, SdgraphError
@@ -19,7 +26,10 @@ from sdgraph.models import controlnet, ip_adapter, t2i_adapter
 from sdgraph.models.attention_names import block_names, chosen_names
 from sdgraph.models.checkpoint import open_layout
 from sdgraph.models.conditions import require_pooled, require_width
-from sdgraph.payloads.facts import latents_at
+from sdgraph.models.control_call import require_pictures
+from sdgraph.models.present import require_part
+from sdgraph.payloads.control import require_range
+from sdgraph.payloads.facts import PictureFact, latents_at, picture_at
 from sdgraph.payloads.handles import (
     ControlNetHandle,
     DenoiserHandle,
@@ -57,15 +67,23 @@ def read_fact(read: Callable[[], T]) -> T | None:
 
 
 def require_sampling_fit(
-    denoiser: object, solver: SolverName, sigmas: SigmaName, ports: tuple[str, str] = ("solver", "sigmas")
+    denoiser: object,
+    solver: SolverName,
+    sigmas: SigmaName,
+    shift: float | None = None,
+    ports: tuple[str, str, str] = ("solver", "sigmas", "shift"),
 ) -> None:
-    """Raises SamplingError [solver-family], [sigmas-family] at the port, where the model is known."""
+    """Raises SamplingError [solver-family], [sigmas-family], [shift-family] at the port, where the model is known."""
     if isinstance(denoiser, DenoiserHandle):
         flow = is_flow(denoiser.scheduler)
         with placed(ports[0]):
             require_solver_fit(solver, flow)
+            if is_edm(denoiser.scheduler):
+                require_edm_fit(solver)
         with placed(ports[1]):
             require_sigmas_fit(sigmas, flow)
+        with placed(ports[2]):
+            require_shift_fit(shift, flow)
 
 
 def require_understood(denoiser: DenoiserHandle, known: Mapping[str, Any], *ports: str) -> None:
@@ -87,26 +105,60 @@ def require_space(space: LatentSpace, known: Mapping[str, Any], port: str, who: 
             require_same_space(found, space, who)
 
 
-def controls_with(known: Mapping[str, Any], port: str, strength: object) -> tuple[ModelHandle, ...]:
-    """The networks of the controls so far, and the one at `port` unless a strength of 0 turns it off."""
+@dataclass(frozen=True, slots=True)
+class ControlFact:
+    """A network that steers sampling, with what it looks at."""
+
+    net: ModelHandle
+    picture: PictureFact | None
+    """Its control pictures, or the mask of an IP-Adapter."""
+
+
+def controls_with(
+    known: Mapping[str, Any], port: str, picture: str, limits: tuple[object, object, object]
+) -> tuple[ControlFact, ...]:
+    """The controls so far, and the network at `port` unless a strength of 0 turns it off.
+
+    `picture` is the port of what it looks at, `limits` its strength, start and end. Raises SamplingError
+    [control-range] at the port `end`.
+    """
+    strength, start, end = limits
+    if isinstance(start, float) and isinstance(end, float):
+        with placed("end"):
+            require_range(start, end)
+    before: tuple[ControlFact, ...] = known.get("control", ())
     net = None if strength == 0 else known.get(port)
-    return (*known.get("control", ()), *((net,) if isinstance(net, ModelHandle) else ()))
+    return (*before, ControlFact(net, picture_at(known, picture))) if isinstance(net, ModelHandle) else before
 
 
-def require_controls(denoiser: DenoiserHandle, known: Mapping[str, Any], port: str) -> None:
-    """Raises ModelError [control-mismatch] at `port` when a network is for another kind of model."""
-    for net in known.get(port, ()):
+def require_controls(
+    denoiser: DenoiserHandle, known: Mapping[str, Any], port: str, drawn: PictureFact | None = None
+) -> None:
+    """Raises ModelError [control-mismatch] at `port` when a network is for another kind of model.
+
+    Where it is known what will be `drawn`, also SamplingError [control-size], [control-batch].
+    """
+    controls: tuple[ControlFact, ...] = known.get(port, ())
+    for control in controls:
+        net = control.net
         with placed(port):
+            require_part(net)
             if isinstance(net, ControlNetHandle):
                 controlnet.require_match(net, denoiser)
             elif isinstance(net, T2IAdapterHandle):
                 t2i_adapter.require_match(net, denoiser)
             elif isinstance(net, IPAdapterHandle):
                 ip_adapter.require_match(net, denoiser)
+                blocks = _blocks(denoiser)
+                if blocks is not None:
+                    ip_adapter.require_layers(net, len(blocks))
+            if control.picture is not None and drawn is not None:
+                what = "mask" if isinstance(net, IPAdapterHandle) else "control picture"
+                require_pictures(control.picture, drawn, what)
 
 
-def require_blocks(denoiser: DenoiserHandle, guider: GuiderSpec, *, has_weak: bool) -> None:
-    """Raises ModelError [attention-layers] for a guider that perturbs blocks which the network has not."""
+def require_blocks(denoiser: DenoiserHandle, guider: GuiderSpec, port: str, *, has_weak: bool) -> None:
+    """Raises ModelError [attention-layers] at `port` for a guider that perturbs blocks which the network has not."""
     match guider:
         case PagSpec() | SlgSpec() | SegSpec() if guider.scale:
             layers = guider.layers
@@ -116,7 +168,7 @@ def require_blocks(denoiser: DenoiserHandle, guider: GuiderSpec, *, has_weak: bo
             return
     blocks = _blocks(denoiser)
     if blocks is not None:
-        with placed("guider"):
+        with placed(port):
             chosen_names(blocks, layers)
 
 

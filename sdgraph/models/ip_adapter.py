@@ -30,17 +30,33 @@ def require_match(net: IPAdapterHandle, denoiser: DenoiserHandle) -> None:
         raise mismatch(f"The IP-Adapter `{net.source}`", found, f"has {expected}")
 
 
+def require_layers(net: IPAdapterHandle, count: int) -> None:
+    """Raises ModelError [control-mismatch] unless an adapter is for `count` cross-attention layers."""
+    if net.layers != count:
+        raise mismatch(f"The IP-Adapter `{net.source}`", f"{net.layers} cross-attention layers", f"has {count}")
+
+
 def require_prompt(branch: IPAdapterBranch) -> None:
     """Raises SamplingError [image-prompt] for an image prompt that was encoded for another adapter."""
     net, prompt = branch.net, branch.prompt
     dimensions = 2 if net.looks_at == "picture" else 3
     if prompt.features.ndim != dimensions or prompt.features.shape[-1] != net.width:
-        raise SamplingError(
-            "image-prompt",
-            f"The IP-Adapter `{net.source}` reads {net.width} numbers per {net.looks_at}, the image prompt is "
-            f"{list(prompt.features.shape)}.",
-            "Encode the picture for this adapter.",
-        )
+        raise _unreadable(net, str(list(prompt.features.shape)))
+
+
+def require_same_view(net: IPAdapterHandle, encoded_for: IPAdapterHandle) -> None:
+    """Raises SamplingError [image-prompt] for an image prompt that was encoded for an adapter of another kind."""
+    if (net.looks_at, net.width) != (encoded_for.looks_at, encoded_for.width):
+        raise _unreadable(net, f"of {encoded_for.width} per {encoded_for.looks_at}")
+
+
+def _unreadable(net: IPAdapterHandle, found: str) -> SamplingError:
+    return SamplingError(
+        "image-prompt",
+        f"The IP-Adapter `{net.source}` reads {net.width} numbers per {net.looks_at}, the image prompt is {found}.",
+        "Encode the picture for this adapter.",
+        port="prompt",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +113,7 @@ class OpenImageAttention:
         self.entries = tuple(entries)
         count = len(cross_attention_layers(unet))
         for entry in entries:
-            if len(entry.model.keys) != count:
-                found, has = f"{len(entry.model.keys)} cross-attention layers", f"has {count}"
-                raise mismatch(f"The IP-Adapter `{entry.branch.net.source}`", found, has)
+            require_layers(entry.branch.net, count)
         self._layers = AttentionLayers(unet, [entry.model for entry in entries])
 
     @contextmanager

@@ -11,6 +11,7 @@ from sdgraph.models.controlnet_file import controlnet_class, load_controlnet_fil
 from sdgraph.models.ip_adapter_file import load_ip_adapter
 from sdgraph.models.layout import Layout
 from sdgraph.models.load_progress import read_ahead
+from sdgraph.models.present import require_part
 from sdgraph.models.single_file import FileLayout
 from sdgraph.models.source import locate
 from sdgraph.models.text_files import open_text_files
@@ -38,12 +39,7 @@ def load_model(handle: ModelHandle, device: str = "cpu") -> nn.Module | TextMode
 
     Raises ModelError [model-missing], [model-part-missing], [model-damaged], [model-kind-unsupported].
     """
-    if handle.missing:
-        raise ModelError(
-            "model-part-missing",
-            f"{handle.missing}.",
-            "Take this part from another loader: `sd.load_vae`, `sd.load_text_encoder`, or name a folder in `config`.",
-        )
+    require_part(handle)
     match handle:
         case TextEncoderHandle():
             return TextModel(handle, tuple(_load_tower(handle, spec, device) for spec in handle.towers))

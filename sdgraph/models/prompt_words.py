@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from sdgraph.errors import SamplingError
 from sdgraph.models.chunks import Weighted
-from sdgraph.models.prompt import PORT, Section, Syntax
+from sdgraph.models.prompt import PORT, Section, Syntax, parse_prompt
 
 _NAMED = re.compile(r"\bembedding:([\w<>*.+-]+)", re.IGNORECASE)
 
@@ -49,6 +50,14 @@ def split_words(text: str, words: Words, syntax: Syntax) -> list[str | tuple[int
         at = match.end() - (len(name) - len(found))
     pieces.append(text[at:])
     return [piece for piece in pieces if piece]
+
+
+def require_words(texts: Iterable[str], names: Iterable[str], syntax: Syntax) -> None:
+    """Raises SamplingError [prompt-embedding] for `embedding:NAME` in texts where NAME is none of `names`."""
+    known: Words = dict.fromkeys(names, ())
+    for text in texts:
+        for segment in chain.from_iterable(parse_prompt(text, syntax)):
+            split_words(segment.text, known, syntax)
 
 
 def _pattern(known: Iterable[str], *, bare: bool) -> re.Pattern[str]:

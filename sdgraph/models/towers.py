@@ -69,15 +69,21 @@ class TextModel:
         return self.towers[0].encoder
 
     def require_clip_skip(self, clip_skip: int) -> None:
-        """Raises SamplingError [clip-skip] unless every CLIP tower has so many layers to leave out."""
-        skippable = [_skippable(tower.spec) for tower in self.towers if tower.spec.layer != "none"]
-        most = min([most for most in skippable if most is not None], default=0)
-        if not 0 <= clip_skip <= most:
-            raise SamplingError(
-                "clip-skip",
-                f"clip_skip leaves out 0 to {most} of this text encoder's layers, found {clip_skip}.",
-                "Use 0, or 1 where other tools say 2." if most else "This model's pictures follow T5: use 0.",
-            )
+        """Raises SamplingError [clip-skip] as `require_clip_skip` does."""
+        require_clip_skip(self.handle, clip_skip)
+
+
+def require_clip_skip(handle: TextEncoderHandle, clip_skip: int) -> None:
+    """Raises SamplingError [clip-skip] unless every CLIP tower has so many layers to leave out."""
+    skippable = [_skippable(tower) for tower in handle.towers if tower.layer != "none"]
+    most = min([most for most in skippable if most is not None], default=0)
+    if not 0 <= clip_skip <= most:
+        raise SamplingError(
+            "clip-skip",
+            f"clip_skip leaves out 0 to {most} of this text encoder's layers, found {clip_skip}.",
+            "Use 0, or 1 where other tools say 2." if most else "This model's pictures follow T5: use 0.",
+            port="clip_skip",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

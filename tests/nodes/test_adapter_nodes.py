@@ -79,7 +79,7 @@ def problems(nodes: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
     drawing = {
         "sd": node("sd.load_checkpoint", {"source": SOURCE}),
         "text": node("sd.encode_text", {"prompt": "a cat"}, text_encoder="sd.text_encoder"),
-        "start": node("sd.empty_latents"),
+        "start": node("sd.empty_latents", {"width_px": 256, "height_px": 256}),
         "photo": node("image.load", {"file": "builtin:star.png"}),
         "sample": node(
             "sd.sampler",
