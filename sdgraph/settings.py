@@ -116,6 +116,19 @@ class Settings(BaseSettings):
         ByteSize(64 * 2**20), description="Size of the largest picture that can be uploaded to `serve`."
     )
     max_nodes: int = Field(50_000, ge=1, description="Nodes that a workflow may have, subgraphs unfolded.")
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="How `serve` and its workers write their log on standard error: `text` for people, or `json` for "
+        "programs, one object a line with the run's id.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What `serve` and its workers log: this, and what is worse."
+    )
+    traces: str | None = Field(
+        None,
+        description="Address of an OpenTelemetry collector (OTLP over HTTP) to which `serve` sends a span for each run "
+        "and each node, such as `http://localhost:4318/v1/traces`. Needs `sdgraph[otel]`.",
+    )
     debug: bool = Field(False, description="Show the traceback of an error in sdgraph itself.")
 
     @cached_property

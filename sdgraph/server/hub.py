@@ -27,6 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Place: TypeAlias = tuple[str, str]
 """A node of a run."""
+Observer: TypeAlias = Callable[[Mapping[str, Any]], None]
 
 _log = logging.getLogger("sdgraph.server")
 KEPT_EVENTS = 100_000
@@ -75,6 +76,8 @@ class EventHub:
         """The newest progress of each node that runs."""
         self.previews: dict[Place, bytes] = {}
         """The newest preview of each node that runs, as it is sent."""
+        self.observers: list[Observer] = []
+        """Called with each event as it is published: metrics, the log, traces."""
         self._table = EventTable(engine)
         self._keep = keep
         self._seq = 0
@@ -119,6 +122,11 @@ class EventHub:
             numbered = {**event, "seq": self._seq}
             self._waiting.append(_Waiting(numbered, StoredEvent(self._seq, event["run_id"], _json(numbered))))
         self._more.set()
+        for observe in self.observers:
+            try:
+                observe(event)
+            except Exception:  # what only watches must not stop what happens
+                _log.exception("an observer of events failed")
         return self._seq
 
     def show(self, preview: Preview) -> None:
