@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         description="Model references, separated by commas, whose models stay once they are loaded, whatever the "
         "budgets say.",
     )
+    memory_remedies: Literal["all", "exact", "off"] = Field(
+        "all",
+        description="What is done when a device's memory runs out: `all` remedies one after another, only `exact` ones, "
+        "whose results are stored like any other, or none (`off`).",
+    )
     device: str = Field(
         "auto",
         pattern=rf"^({_DEVICE})$",
@@ -111,6 +116,25 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds without any event after which `serve` takes a run to hang and ends its worker. Without it "
         "there is no limit.",
+    )
+    queue_limit: int = Field(1000, ge=1, description="Runs that may wait in the queue of `serve`.")
+    history_runs: int | None = Field(
+        10_000, ge=0, description="Ended runs that `serve` remembers; their pictures stay where they are."
+    )
+    history_days: float | None = Field(None, gt=0, description="Days for which `serve` remembers them.")
+    model_folders: str = Field(
+        "",
+        description="Folders in which models are found by their names, with `:` between them (`;` on Windows). "
+        "Workflows that are sent to `serve` can use no other files.",
+    )
+    server_downloads: bool = Field(
+        False, description="Whether workflows that are sent to `serve` may make models of the hub be downloaded."
+    )
+    checkpoint_every_steps: int = Field(
+        0,
+        ge=0,
+        description="After how many steps samplers write down how far they are, so that an interrupted run goes on "
+        "there; 0: not at all. Finished stages of a sampler are stored in any case.",
     )
     upload_limit_bytes: ByteSize = Field(
         ByteSize(64 * 2**20), description="Size of the largest picture that can be uploaded to `serve`."

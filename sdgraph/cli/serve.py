@@ -6,18 +6,14 @@ import asyncio
 import logging
 import secrets
 import signal
-from pathlib import Path
 
 import click
 
 from sdgraph.cli.options import cache_option
-from sdgraph.cli.stores import open_shelf
 from sdgraph.cli.streams import err, out, show_problems
 from sdgraph.core.registry import Registry
 from sdgraph.errors import SettingsError
 from sdgraph.settings import Settings, read_settings
-
-_PACKAGE = Path(__file__).parents[1]
 
 
 @click.command
@@ -26,34 +22,34 @@ _PACKAGE = Path(__file__).parents[1]
     "--port", metavar="P", default=8188, show_default=True, type=click.IntRange(0, 65535), help="0 picks one."
 )
 @click.option("--token", metavar="TOKEN", envvar="SDGRAPH_TOKEN", help="What every request must carry; made if needed.")
+@click.option(
+    "--device",
+    "devices",
+    metavar="D",
+    multiple=True,
+    help="Where runs are performed; several times for a worker each. [SDGRAPH_DEVICE]",
+)
 @cache_option
-def serve(host: str, port: int, token: str | None, cache: str | None) -> int:
-    """Answer HTTP requests: the catalogue, checks, plans and saved workflows.
+def serve(host: str, port: int, token: str | None, devices: tuple[str, ...], cache: str | None) -> int:
+    """Run workflows for others: an API over HTTP, a queue, and a worker process for each device.
 
     Prints the address on stdout when ready. On any address but loopback a token is demanded.
     """
+    from sdgraph.cli.serving import server_state
     from sdgraph.server.app import make_app
     from sdgraph.server.guard import is_loopback, make_guard
-    from sdgraph.server.library import Library
-    from sdgraph.server.state import ServerState
 
     settings = read_settings(cache=cache)
+    for device in devices:
+        read_settings(device=device)
     registry = Registry.installed()
     show_problems(registry.problems)
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
         err(f"The token of this server: {token}")
-    library = Library(settings.home_folder / "workflows", _templates(), settings.max_nodes)
-    with open_shelf(settings, registry) as shelf:
-        state = ServerState(registry, shelf.store, shelf.journal, library, settings.max_nodes)
+    with server_state(settings, registry, devices or (settings.device,)) as state:
         asyncio.run(_serve(make_app(state, make_guard(host, token)), host, port, settings))
     return 0
-
-
-def _templates() -> Path:
-    """The workflows that ship: in the package once it is installed, beside it in a checkout."""
-    installed = _PACKAGE / "assets" / "workflows"
-    return installed if installed.is_dir() else _PACKAGE.parent / "workflows"
 
 
 async def _serve(app: object, host: str, port: int, settings: Settings) -> None:

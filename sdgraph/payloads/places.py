@@ -19,6 +19,8 @@ from platformdirs import user_cache_path
 
 from sdgraph.errors import MediaError, ModelError
 
+CONFINED = "SDGRAPH_CONFINED"
+"""The environment variable that confines a process."""
 UPLOAD = "upload:"
 _UPLOADED = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,5}")
 
@@ -31,7 +33,7 @@ def home_folder() -> Path:
 
 def is_confined() -> bool:
     """Whether workflows of this process come from elsewhere."""
-    return os.environ.get("SDGRAPH_CONFINED", "").lower() in ("1", "true", "yes", "on")
+    return os.environ.get(CONFINED, "").lower() in ("1", "true", "yes", "on")
 
 
 def may_download() -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from aiohttp import web
 
 from sdgraph.core.document import MAX_FILE_BYTES
-from sdgraph.server import about, planning, saved
+from sdgraph.server import about, events, planning, running, saved
+from sdgraph.server.editor import add_editor
+from sdgraph.server.events import add_hub
 from sdgraph.server.guard import Guard, add_security_headers, guarding
 from sdgraph.server.openapi import openapi
 from sdgraph.server.problems import errors_as_problems
 from sdgraph.server.routing import Route
 from sdgraph.server.state import STATE, ServerState
 
-ROUTES: tuple[Route, ...] = (*about.ROUTES, *planning.ROUTES, *saved.ROUTES)
+ROUTES: tuple[Route, ...] = (*about.ROUTES, *planning.ROUTES, *running.ROUTES, *events.ROUTES, *saved.ROUTES)
 _MAX_BODY_BYTES = MAX_FILE_BYTES + 2**20
 """A workflow of the largest size, and the values of its inputs."""
 
@@ -31,9 +33,17 @@ def make_app(state: ServerState, guard: Guard) -> web.Application:
         app.router.add_route(route.method, route.path, route.handle)
     app.router.add_get("/api/openapi.json", get_openapi)
     app.on_response_prepare.append(add_security_headers)
-    app.on_cleanup.append(_end_threads)
+    app.on_startup.append(_begin)
+    app.on_cleanup.append(_end)
+    add_hub(app, state.hub)
+    add_editor(app)
     return app
 
 
-async def _end_threads(app: web.Application) -> None:
+async def _begin(app: web.Application) -> None:
+    await app[STATE].dispatcher.start()
+
+
+async def _end(app: web.Application) -> None:
+    await app[STATE].dispatcher.stop()
     app[STATE].threads.shutdown(wait=True, cancel_futures=True)

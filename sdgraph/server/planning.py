@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from sdgraph.core.build import Checked, check_workflow
-from sdgraph.core.document import WorkflowDocument, load_document
-from sdgraph.engine.plan import make_plan
+from sdgraph.engine.plan import Plan, make_plan
 from sdgraph.engine.planview import plan_counts, plan_rows
 from sdgraph.engine.stores.base import NullStore
-from sdgraph.errors import Problem, WorkflowError
+from sdgraph.errors import WorkflowError
+from sdgraph.server.asked import checked, document_of, shown
 from sdgraph.server.routing import Route, answer, read_body
-from sdgraph.server.schemas import CheckAnswer, PlanAnswer, PlanRequest, ProblemOut
+from sdgraph.server.schemas import CheckAnswer, PlanAnswer, PlanRequest
 from sdgraph.server.state import STATE, ServerState
 
 
@@ -38,37 +36,34 @@ ROUTES = (
 
 def _check(state: ServerState, body: PlanRequest) -> CheckAnswer:
     try:
-        checked = _checked(state, body, _document(state, body.workflow))
-        problems = checked.problems
-        if checked.graph is not None:
-            make_plan(checked.graph, NullStore(), outputs=body.outputs)  # finds models and pictures that are missing
+        found = checked(state, body, document_of(state, body.workflow))
+        problems = found.problems
+        if found.graph is not None:
+            make_plan(found.graph, NullStore(), outputs=body.outputs)  # finds models and pictures that are missing
     except WorkflowError as error:
         problems = error.problems
-    return CheckAnswer(ok=not any(found.severity == "error" for found in problems), problems=_shown(problems))
+    return CheckAnswer(ok=not any(problem.severity == "error" for problem in problems), problems=shown(problems))
 
 
 def _plan(state: ServerState, body: PlanRequest) -> PlanAnswer:
-    document = _document(state, body.workflow)
-    checked = _checked(state, body, document)
-    if checked.graph is None:
-        raise WorkflowError(checked.errors)
+    document = document_of(state, body.workflow)
+    found = checked(state, body, document)
+    if found.graph is None:
+        raise WorkflowError(found.errors)
     before = state.journal.read(document.name) if state.journal else None
-    rows = plan_rows(make_plan(checked.graph, state.store, outputs=body.outputs, before=before))
-    data = {"workflow": document.name, "nodes": rows, **plan_counts(rows), "problems": _shown(checked.problems)}
-    return PlanAnswer.model_validate(data)
+    made = make_plan(found.graph, state.store, outputs=body.outputs, before=before)
+    rows = plan_rows(made)
+    answered = {"workflow": document.name, "nodes": rows, **plan_counts(rows), "problems": shown(found.problems)}
+    return PlanAnswer.model_validate(answered | _estimated(state, document.name, made, rows))
 
 
-def _document(state: ServerState, given: Mapping[str, Any]) -> WorkflowDocument:
-    """The document itself, or the one that the server has under a name. Raises WorkflowError."""
-    if list(given) == ["name"] and isinstance(given["name"], str):
-        return state.library.get(given["name"]).document
-    return load_document(dict(given), max_nodes=state.max_nodes)
-
-
-def _checked(state: ServerState, body: PlanRequest, document: WorkflowDocument) -> Checked:
-    # No folder: a client must not make the server read `graph:FILE.json` from its disk.
-    return check_workflow(document, state.registry, body.inputs, folder=None, max_nodes=state.max_nodes)
-
-
-def _shown(problems: Iterable[Problem]) -> list[ProblemOut]:
-    return [ProblemOut.model_validate(problem.to_json()) for problem in problems]
+def _estimated(state: ServerState, workflow: str, made: Plan, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Put the seconds that nodes will take into the rows of those that run; the sum of them."""
+    known: list[float] = []
+    for node, _ in made.by_node():
+        row = rows[node.id]
+        if row["action"] in ("run", "maybe"):
+            row["estimated_s"] = state.estimates.of(workflow, node.id, node.spec.type)
+            if row["estimated_s"] is not None and row["action"] == "run":
+                known.append(row["estimated_s"])
+    return {"estimated_s": sum(known)} if known else {}

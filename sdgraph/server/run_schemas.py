@@ -47,6 +47,15 @@ class RunQuery(BaseModel):
     limit: int = Field(50, ge=1, le=200)
 
 
+class ForgetQuery(BaseModel):
+    """How a run is deleted."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    forget: bool = False
+    """Remove a run that ended from the history, instead of cancelling one."""
+
+
 class PictureOut(BaseModel):
     """A picture that a run gave."""
 

@@ -72,6 +72,8 @@ class PlanRow(BaseModel):
     store: str | None
     """The tier that has the result."""
     key: str
+    estimated_s: float | None = None
+    """Seconds that it will take to run, if nodes of its type have run before."""
 
 
 class PlanAnswer(BaseModel):
@@ -83,6 +85,8 @@ class PlanAnswer(BaseModel):
     hit: int
     maybe: int
     unused: int
+    estimated_s: float | None = None
+    """Seconds of all nodes that will run, as far as is known."""
     problems: list[ProblemOut]
 
 

@@ -14,7 +14,11 @@ from aiohttp import web
 from sdgraph.core.registry import Registry
 from sdgraph.engine.journal import Journal
 from sdgraph.engine.stores.base import ResultStore
+from sdgraph.server.hub import EventHub
 from sdgraph.server.library import Library
+from sdgraph.server.runs.dispatcher import Dispatcher
+from sdgraph.server.runs.estimates import Estimates
+from sdgraph.server.runs.history import History
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +34,10 @@ class ServerState:
     journal: Journal | None
     library: Library
     max_nodes: int
+    dispatcher: Dispatcher
+    history: History
+    estimates: Estimates
+    hub: EventHub
     started_s: float = field(default_factory=time.monotonic)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="sdgraph-server")

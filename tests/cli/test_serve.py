@@ -68,11 +68,21 @@ def test_off_loopback_a_token_is_made_and_printed(process: Process) -> None:
         assert get(address, "/api/health", Authorization=f"Bearer {token}")[0] == 200
 
 
-def test_an_address_that_is_taken_is_told(process: Process, sdgraph: Command) -> None:
+def test_an_address_that_is_taken_is_told(
+    process: Process, sdgraph: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with serving(process) as (_, address):
+        monkeypatch.setenv("SDGRAPH_HOME", str(tmp_path / "another home"))
         done = sdgraph("serve", "--port", str(urlsplit(address).port))
     assert done.code == 2
     assert "[address-unusable]" in done.err
+
+
+def test_a_second_server_on_one_home_is_refused(process: Process, sdgraph: Command) -> None:
+    with serving(process):
+        done = sdgraph("serve", "--port", "0")
+    assert done.code == 2
+    assert "[database-in-use]" in done.err
 
 
 def test_the_shipped_workflows_are_offered(process: Process) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sdgraph.cli.worker import launch
+from sdgraph.cli.launching import launch
 from sdgraph.engine.pictures import PictureFolder
 from sdgraph.engine.stores.base import Payloads
 from sdgraph.engine.stores.disk import DiskStore
@@ -270,7 +270,7 @@ def test_a_run_without_any_event_for_too_long_ends_its_worker(started: Launch) -
 
 PARENT = """
 import asyncio, sys
-from sdgraph.cli.worker import launch
+from sdgraph.cli.launching import launch
 from sdgraph.engine.worker.process import WorkerProcess
 from sdgraph.settings import read_settings
 

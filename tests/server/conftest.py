@@ -21,12 +21,22 @@ from sdgraph.engine.stores.base import Payloads
 from sdgraph.engine.stores.memory import MemoryStore
 from sdgraph.server.app import make_app
 from sdgraph.server.guard import make_guard
+from sdgraph.server.hub import EventHub
 from sdgraph.server.library import Library
+from sdgraph.server.runs.database import open_database, sqlite_url
+from sdgraph.server.runs.dispatcher import Dispatcher
+from sdgraph.server.runs.estimates import Estimates
+from sdgraph.server.runs.history import History
+from sdgraph.server.runs.keeper import Keeper
+from sdgraph.server.runs.queue import RunQueue
 from sdgraph.server.state import ServerState
 from tests.core.documents import data, node
 from tests.core.toys import registry as toys
+from tests.server.runs.fakes import Listening
+from tests.server.toyworker import ToyWorker
 
 MAX_NODES = 500
+MAX_QUEUED = 4
 TEMPLATE = data({"o": node("oscillator")}, {"wave": "o.wave"}, name="template", description="One wave.")
 
 
@@ -60,6 +70,13 @@ class Running:
     registry: Registry
     store: MemoryStore
     folder: Path
+    worker: ToyWorker
+    loop: asyncio.AbstractEventLoop
+    listening: Listening
+
+    def heard(self, run_id: str, said: str) -> None:
+        """Wait for an event of a run."""
+        asyncio.run_coroutine_threadsafe(self.listening.heard(run_id, said), self.loop).result()
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """Send one request; `body` goes as JSON, bytes as they are. Header names have `_` for `-`."""
@@ -86,7 +103,14 @@ def serving(folder: Path, *, host: str = "127.0.0.1", token: str | None = None) 
     templates.mkdir()
     (templates / "template.json").write_text(json.dumps(TEMPLATE))
     library = Library(folder / "workflows", templates, MAX_NODES)
-    state = ServerState(registry, store, Journal(folder / "journal"), library, MAX_NODES)
+    engine = open_database(sqlite_url(folder / "server.db"))
+    hub = EventHub(engine)
+    worker, listening = ToyWorker(registry, store), Listening(hub)
+    history, estimates = History(engine), Estimates(engine)
+    queue, keeper = RunQueue(engine, limit=MAX_QUEUED), Keeper(history, estimates, keep_runs=100)
+    dispatcher = Dispatcher(queue, [worker], listening, keeper)
+    journal = Journal(folder / "journal")
+    state = ServerState(registry, store, journal, library, MAX_NODES, dispatcher, history, estimates, hub)
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(make_app(state, make_guard(host, token)))
     loop.run_until_complete(runner.setup())
@@ -94,12 +118,13 @@ def serving(folder: Path, *, host: str = "127.0.0.1", token: str | None = None) 
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield Running(runner.addresses[0][1], registry, store, folder)
+        yield Running(runner.addresses[0][1], registry, store, folder, worker, loop, listening)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.run_until_complete(runner.cleanup())
         loop.close()
+        engine.dispose()
 
 
 @pytest.fixture

@@ -114,6 +114,10 @@ class Dispatcher:
             await worker.cancel(run_id)
         return status
 
+    async def forget(self, run_id: str) -> None:
+        """Remove a run that ended from the history. Raises WorkflowError [run-unknown], [run-not-ended]."""
+        await self._aside(self._queue.forget, run_id)
+
     async def change(self, run_id: str, priority: int | None, before: str | None) -> None:
         """Move a run that waits. Raises WorkflowError [run-unknown], [run-not-queued]."""
         if before is not None:

@@ -89,9 +89,20 @@ class RunInputColumns(TypedColumns):
     """The beginning of its text."""
 
 
+class NodeTimeColumns(TypedColumns):
+    """What running a node took, to say beforehand what it will take."""
+
+    workflow: Named[str] = Column(String(200), primary_key=True)
+    """The document's name; empty for the average of a node type."""
+    node: Named[str] = Column(String(400), primary_key=True)
+    """The node's id, or the type."""
+    elapsed_s: Named[float] = Column()
+
+
 SCHEMA = Table("schema_version", METADATA, VersionColumns)
 RUNS = Table("runs", METADATA, RunColumns, sqlite_autoincrement=True)  # a number is never given twice
 RUN_INPUTS = Table("run_inputs", METADATA, RunInputColumns)
+NODE_TIMES = Table("node_times", METADATA, NodeTimeColumns)
 
 Index("runs_by_status", RUNS.c.status, RUNS.c.priority, RUNS.c.position)
 Index("runs_by_position", RUNS.c.position)

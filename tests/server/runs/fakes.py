@@ -9,6 +9,7 @@ from typing import Any
 from sdgraph.engine.worker.frames import Preview
 from sdgraph.engine.worker.job import Job, Report
 from sdgraph.errors import WorkerDied
+from sdgraph.server.hub import EventHub
 from tests.server.runs.asking import ended
 
 
@@ -64,14 +65,17 @@ class ScriptedWorker:
 
 
 class Listening:
-    """All events in order, as short texts."""
+    """All events in order, as short texts; and the server's hub, if there is one, hears them too."""
 
-    def __init__(self) -> None:
+    def __init__(self, hub: EventHub | None = None) -> None:
+        self._hub = hub
         self.events: list[tuple[str, str]] = []
         self.previews = 0
         self._more = asyncio.Condition()
 
     async def publish(self, event: Mapping[str, Any]) -> None:
+        if self._hub:
+            await self._hub.publish(event)
         async with self._more:
             said = f"{event['type']} {event['status']}" if "status" in event else event["type"]
             self.events.append((event["run_id"], said))
@@ -79,11 +83,13 @@ class Listening:
 
     def show(self, preview: Preview) -> None:
         self.previews += 1
+        if self._hub:
+            self._hub.show(preview)
 
     def of(self, run_id: str) -> list[str]:
         return [said for found, said in self.events if found == run_id]
 
     async def heard(self, run_id: str, said: str) -> None:
-        """Wait for an event."""
+        """Wait for an event, told by how its text begins."""
         async with asyncio.timeout(30), self._more:
-            await self._more.wait_for(lambda: (run_id, said) in self.events)
+            await self._more.wait_for(lambda: any(found.startswith(said) for found in self.of(run_id)))

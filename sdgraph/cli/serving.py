@@ -1,0 +1,67 @@
+"""Puts the parts of a server together: what the settings name, the workers, and the queue that they work on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sdgraph.cli.launching import launch
+from sdgraph.cli.stores import open_shelf
+from sdgraph.core.registry import Registry
+from sdgraph.engine.worker.supervisor import Supervisor
+from sdgraph.payloads.places import CONFINED
+from sdgraph.server.hub import EventHub
+from sdgraph.server.library import Library
+from sdgraph.server.runs.alone import alone
+from sdgraph.server.runs.database import open_database, sqlite_url
+from sdgraph.server.runs.dispatcher import Dispatcher
+from sdgraph.server.runs.estimates import Estimates
+from sdgraph.server.runs.history import History
+from sdgraph.server.runs.keeper import Keeper
+from sdgraph.server.runs.queue import RunQueue
+from sdgraph.server.state import ServerState
+from sdgraph.settings import Settings
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+@contextmanager
+def server_state(settings: Settings, registry: Registry, devices: Sequence[str]) -> Generator[ServerState]:
+    """The parts of a server with one worker for each device; workers start with the application.
+
+    Raises SettingsError for the database, StoreError for the result store.
+    """
+    engine = open_database(settings.database or sqlite_url(settings.home_folder / "server.db"))
+    try:
+        with _confined(), alone(engine), open_shelf(settings, registry) as shelf:
+            history, estimates, hub = History(engine), Estimates(engine), EventHub(engine)
+            keeper = Keeper(history, estimates, settings.history_runs, settings.history_days)
+            workers = [Supervisor(device, launch(settings, device)) for device in devices]
+            dispatcher = Dispatcher(RunQueue(engine, settings.queue_limit), workers, hub, keeper)
+            library = Library(settings.home_folder / "workflows", _templates(), settings.max_nodes)
+            yield ServerState(
+                registry, shelf.store, shelf.journal, library, settings.max_nodes, dispatcher, history, estimates, hub
+            )
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _confined() -> Generator[None]:
+    """Let workflows of this process and of its workers name no file: they come from elsewhere."""
+    before = os.environ.get(CONFINED)
+    os.environ[CONFINED] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(CONFINED)
+        if before is not None:
+            os.environ[CONFINED] = before
+
+
+def _templates() -> Path:
+    """The workflows that ship: in the package once it is installed, beside it in a checkout."""
+    installed = _PACKAGE / "assets" / "workflows"
+    return installed if installed.is_dir() else _PACKAGE.parent / "workflows"
