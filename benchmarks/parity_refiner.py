@@ -16,7 +16,7 @@ from sdgraph_nodes.vae import VaeDecode
 from benchmarks.parity_cases import IMAGE_PX, NEGATIVE, PROMPT, Pixels, run_workflow
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.stages import Stage
+from sdgraph.diffusion.stage import Stage
 from sdgraph.models.quiet import quiet
 
 _diffusers: Any = diffusers

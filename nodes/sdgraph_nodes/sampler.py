@@ -11,7 +11,9 @@ from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec
-from sdgraph.diffusion.stages import MAX_STEPS, SigmaName, SolverName, Stage, plan_legs, plan_start
+from sdgraph.diffusion.names import SigmaName, SolverName
+from sdgraph.diffusion.stage import MAX_STEPS, Stage
+from sdgraph.diffusion.stages import plan_legs, plan_start
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.facts import (

@@ -10,8 +10,10 @@ from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, GuidanceSchedule
 from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.leg_parts import range_between, steps_between
-from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage
+from sdgraph.diffusion.names import SigmaName, SolverName
+from sdgraph.diffusion.stage import MAX_STEPS, Stage
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.facts import require_sampling_fit, require_space

@@ -8,7 +8,7 @@ from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.diffusion.guider_specs import GuiderSpec
-from sdgraph.diffusion.stages import Leg
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import Sampling, open_model

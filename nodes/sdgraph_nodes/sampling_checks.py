@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sdgraph.core.infer import Known
 from sdgraph.core.port import Link
 from sdgraph.diffusion.guider_specs import GuiderSpec, needs_negative
-from sdgraph.diffusion.stages import Leg
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.drawable import require_drawable, require_tiles

@@ -13,7 +13,7 @@ from sdgraph.diffusion.guidance_schedule import (
     LinearGuidance,
     PiecewiseGuidance,
 )
-from sdgraph.diffusion.stages import Stage
+from sdgraph.diffusion.stage import Stage
 from sdgraph.errors import SamplingError
 
 

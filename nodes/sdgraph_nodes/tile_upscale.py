@@ -8,7 +8,10 @@ from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.stages import MAX_STEPS, Leg, SigmaName, SolverName, Stage, plan_legs
+from sdgraph.diffusion.leg import Leg
+from sdgraph.diffusion.names import SigmaName, SolverName
+from sdgraph.diffusion.stage import MAX_STEPS, Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import Sampling, open_model

@@ -1,6 +1,8 @@
 """Parts of a trajectory that are placed by hand: steps of a schedule, or a range of noise levels. No torch."""
 
-from sdgraph.diffusion.stages import Leg, Stage, plan_legs
+from sdgraph.diffusion.leg import Leg
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import SamplingError
 
 

@@ -6,10 +6,10 @@ import torch
 
 from sdgraph.diffusion.fits import require_shift_fit, require_sigmas_fit, require_solver_fit
 from sdgraph.diffusion.flow_matching import FlowMatching
+from sdgraph.diffusion.leg import Leg, Position
 from sdgraph.diffusion.schedule import NoiseSchedule
 from sdgraph.diffusion.sigmas import Final, Sigmas, build_range, build_sigmas, custom_sigmas, custom_timesteps
 from sdgraph.diffusion.solvers.table import SOLVERS
-from sdgraph.diffusion.stages import Leg, Position
 
 
 def leg_sigmas(leg: Leg, schedule: NoiseSchedule) -> Sigmas:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from sdgraph.diffusion.guidance import Guider, StepContext
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
 from sdgraph.diffusion.schedule import NoiseSchedule
 from sdgraph.diffusion.solvers.contract import Solver, SolverState, Span
-from sdgraph.diffusion.stages import Leg
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sdgraph.diffusion.denoiser import sigma_for
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance import Guided, Guider
 from sdgraph.diffusion.guiders.cfg_pp import renoised
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
 from sdgraph.diffusion.leg_steps import LegStep, evaluations, leg_steps
 from sdgraph.diffusion.noise import NoiseStream
@@ -20,7 +21,6 @@ from sdgraph.diffusion.schedule import NoiseSchedule
 from sdgraph.diffusion.settling import Stop, settled, watch
 from sdgraph.diffusion.solvers.contract import Solver
 from sdgraph.diffusion.solvers.table import make_solver
-from sdgraph.diffusion.stages import Leg
 from sdgraph.diffusion.state import SamplerState
 from sdgraph.errors import SamplingError
 

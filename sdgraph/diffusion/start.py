@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from sdgraph.diffusion.inpaint import Kept
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
 from sdgraph.diffusion.noise import NoiseStream, slerp
 from sdgraph.diffusion.schedule import NoiseSchedule
 from sdgraph.diffusion.solvers.table import SOLVERS
-from sdgraph.diffusion.stages import Leg
 from sdgraph.diffusion.state import SamplerState
 from sdgraph.errors import SamplingError
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from sdgraph.diffusion.inpaint import Kept
+from sdgraph.diffusion.names import SolverName
 from sdgraph.diffusion.noise_path import NoisePath
 from sdgraph.diffusion.settling import Settling, Stop
 from sdgraph.diffusion.solvers.contract import SolverState
-from sdgraph.diffusion.stages import SolverName
 from sdgraph.errors import SamplingError
 
 _KEPT = "kept_"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sdgraph.payloads.step_window import StepPlace
 
 if TYPE_CHECKING:
+    from sdgraph.diffusion.leg import Leg
     from sdgraph.diffusion.schedule import NoiseSchedule
-    from sdgraph.diffusion.stages import Leg
 
 
 class StepClock:

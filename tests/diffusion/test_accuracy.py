@@ -19,7 +19,8 @@ from sdgraph.diffusion.sampling import run_stage
 from sdgraph.diffusion.schedule import NoiseSchedule
 from sdgraph.diffusion.solvers.contract import SolverState, Span
 from sdgraph.diffusion.solvers.table import SOLVERS, make_solver
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from tests.diffusion.toys import SD, GaussianGuider, MixtureNetwork
 

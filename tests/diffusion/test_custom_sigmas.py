@@ -19,7 +19,8 @@ from sdgraph.diffusion.names import SigmaName, SolverName
 from sdgraph.diffusion.sampling import run_stage
 from sdgraph.diffusion.schedule import NoiseSchedule
 from sdgraph.diffusion.sigmas import build_range, build_sigmas
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from sdgraph.diffusion.state import SamplerState
 from sdgraph.errors import SamplingError

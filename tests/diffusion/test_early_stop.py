@@ -17,7 +17,8 @@ from sdgraph.diffusion.guiders.build import build_guider
 from sdgraph.diffusion.sampling import StepInfo, run_stage
 from sdgraph.diffusion.settling import Settling, relative_change, settled, watch
 from sdgraph.diffusion.solvers.table import SOLVERS
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from sdgraph.diffusion.state import SamplerState
 from tests.diffusion.toys import SD, MixtureNetwork, PerturbableDenoiser

@@ -22,7 +22,8 @@ from sdgraph.diffusion.sampling import run_stage
 from sdgraph.diffusion.schedule import NoiseSchedule
 from sdgraph.diffusion.sigmas import build_sigmas
 from sdgraph.diffusion.solvers.table import SOLVERS, rounds_timesteps
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_latents, start_from_noise
 from sdgraph.errors import SamplingError
 from tests.diffusion.reference import sampled

@@ -30,7 +30,8 @@ from sdgraph.diffusion.guider_specs import (
 from sdgraph.diffusion.guiders.build import build_guider
 from sdgraph.diffusion.guiders.fdg import coarsest
 from sdgraph.diffusion.perturbation import Perturbation
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import SamplingError
 from tests.diffusion.toys import SD, MixtureNetwork, PerturbableDenoiser
 

@@ -14,7 +14,8 @@ from sdgraph.diffusion.guiders.build import build_guider
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
 from sdgraph.diffusion.sampling import run_stage
 from sdgraph.diffusion.schedule import NoiseSchedule
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from sdgraph.diffusion.state import SamplerState
 from tests.diffusion.toys import FlowMixtureNetwork, PerturbableDenoiser

@@ -15,9 +15,11 @@ from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance import ClassifierFreeGuidance
 from sdgraph.diffusion.inpaint import Kept
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.sampling import run_stage
 from sdgraph.diffusion.solvers.table import SOLVERS
-from sdgraph.diffusion.stages import Leg, Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import keep, start_from_latents
 from sdgraph.diffusion.state import SamplerState
 from tests.diffusion.toys import SD, MixtureNetwork

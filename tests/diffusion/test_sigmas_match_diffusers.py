@@ -13,9 +13,11 @@ from diffusers.schedulers.scheduling_lcm import LCMScheduler
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
+from sdgraph.diffusion.names import SigmaName
 from sdgraph.diffusion.schedule import BetaKind, NoiseSchedule, PredictionType, Spacing, TimestepGrid
 from sdgraph.diffusion.sigmas import build_range, build_sigmas, slice_by_sigma, truncate
-from sdgraph.diffusion.stages import SigmaName, Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import SamplingError
 from tests.diffusion.toys import SD
 

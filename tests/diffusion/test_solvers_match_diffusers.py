@@ -24,7 +24,8 @@ from sdgraph.diffusion.sampling import run_stage
 from sdgraph.diffusion.schedule import NoiseSchedule, PredictionType, Spacing
 from sdgraph.diffusion.solvers.contract import Span
 from sdgraph.diffusion.solvers.table import SOLVERS, make_solver, rounds_timesteps
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from tests.diffusion.reference import SEEDS, SHAPE, make_scheduler, sampled
 from tests.diffusion.toys import SD, MixtureNetwork

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.guidance import ClassifierFreeGuidance
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
 from sdgraph.diffusion.sampling import run_stage
-from sdgraph.diffusion.stages import Leg, Stage, plan_legs, plan_start
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs, plan_start
 from sdgraph.diffusion.start import start_from_latents, start_from_noise, start_sigma
 from sdgraph.diffusion.state import SamplerState
 from sdgraph.errors import SamplingError

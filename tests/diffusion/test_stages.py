@@ -15,11 +15,14 @@ from safetensors.torch import load_file, save_file
 from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.guidance import ClassifierFreeGuidance
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, LinearGuidance
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.leg_sigmas import leg_sigmas
+from sdgraph.diffusion.names import SolverName
 from sdgraph.diffusion.noise import NoiseStream
 from sdgraph.diffusion.sampling import StepInfo, run_stage
 from sdgraph.diffusion.solvers.table import SOLVERS
-from sdgraph.diffusion.stages import Leg, SolverName, Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import Variation, start_from_latents, start_from_noise
 from sdgraph.diffusion.state import SamplerState
 from sdgraph.errors import RunCancelled, SamplingError

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sdgraph.diffusion.denoiser import ModelDenoiser
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.tiles import Tile
 from sdgraph.errors import SamplingError
 from sdgraph.models.compose import ComposedModel, Sampling

@@ -16,7 +16,8 @@ from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, PagSpec
 from sdgraph.diffusion.guiders.build import build_guider
 from sdgraph.diffusion.noise import NoiseStream
 from sdgraph.diffusion.sampling import run_stage
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from sdgraph.models.checkpoint import Checkpoint
 from sdgraph.models.compose import open_model

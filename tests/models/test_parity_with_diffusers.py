@@ -16,9 +16,11 @@ from torch import Tensor
 from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.guidance import ClassifierFreeGuidance
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
+from sdgraph.diffusion.names import SolverName
 from sdgraph.diffusion.noise import NoiseStream
 from sdgraph.diffusion.sampling import run_stage
-from sdgraph.diffusion.stages import SolverName, Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from sdgraph.models.checkpoint import Checkpoint, read_controlnet
 from sdgraph.models.network import open_network

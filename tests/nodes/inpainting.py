@@ -12,7 +12,8 @@ from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
 from torch import Tensor
 
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.models.checkpoint import Checkpoint
 from sdgraph.models.quiet import quiet
 from sdgraph.models.source import resolve

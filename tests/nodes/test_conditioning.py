@@ -16,7 +16,8 @@ from torch import Tensor
 from sdgraph.core.infer import Known
 from sdgraph.core.port import Link
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import SamplingError
 from sdgraph.models.facts import ConditioningFact
 from sdgraph.payloads.conditioning import CONDITIONING, Conditioning, ConditioningEntry

@@ -23,7 +23,7 @@ from torch import Tensor
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.noise import NoiseStream
-from sdgraph.diffusion.stages import Stage
+from sdgraph.diffusion.stage import Stage
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import read_checkpoint
 from sdgraph.models.network import open_network

@@ -26,7 +26,8 @@ from sdgraph.diffusion.guider_specs import (
     SegSpec,
     SlgSpec,
 )
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import read_checkpoint
 from sdgraph.models.pool import ModelPool

@@ -22,7 +22,7 @@ from sdgraph.core.node import Node
 from sdgraph.core.registry import Registry
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, LinearGuidance
-from sdgraph.diffusion.stages import Stage
+from sdgraph.diffusion.stage import Stage
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import Checkpoint, read_checkpoint
 from sdgraph.models.quiet import quiet

@@ -12,7 +12,8 @@ from sdgraph_nodes.latents_batch import JoinLatents, PickLatents, RepeatLatents
 from sdgraph_nodes.sampling import SampleStart
 
 from sdgraph.diffusion.noise import NoiseStream, slerp
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.payloads.latents import LatentMask, Latents, item_seeds
 from tests.nodes.inpainting import sample

@@ -16,7 +16,8 @@ from torch import Tensor
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.guider_specs import GuiderSpec
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.models.checkpoint import Checkpoint, read_checkpoint
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.mask import Mask

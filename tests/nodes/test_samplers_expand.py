@@ -9,7 +9,7 @@ from sdgraph_nodes.sampler import Sampler, StagedSampler
 
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, LinearGuidance
-from sdgraph.diffusion.stages import Stage
+from sdgraph.diffusion.stage import Stage
 from sdgraph.errors import SamplingError
 from tests.nodes.tiny_model import empty, model, prompt
 

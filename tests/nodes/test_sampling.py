@@ -11,7 +11,9 @@ from torch import Tensor
 
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.stages import SolverName, Stage, plan_legs
+from sdgraph.diffusion.names import SolverName
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import ModelError, RunCancelled, SamplingError
 from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.latents import Latents, LatentSpace

@@ -16,7 +16,8 @@ from sdgraph.diffusion.guidance_schedule import (
     PiecewiseGuidance,
 )
 from sdgraph.diffusion.guider_specs import CfgPlusPlusSpec
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import SamplingError
 
 SCHEDULES: list[GuidanceSchedule] = [

@@ -12,7 +12,8 @@ from sdgraph_nodes.tiling import tile_grid
 from torch import Tensor
 
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.stages import Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.tiles import Tile
 from sdgraph.errors import SamplingError
 from sdgraph.models.view import View, Window

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from sdgraph.diffusion.denoiser import ModelDenoiser
 from sdgraph.diffusion.guidance import ClassifierFreeGuidance
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, CosineGuidance, GuidanceSchedule, IntervalGuidance
+from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.names import SigmaName
 from sdgraph.diffusion.sampling import run_stage
 from sdgraph.diffusion.solvers.table import SOLVERS
-from sdgraph.diffusion.stages import Leg, Stage, plan_legs
+from sdgraph.diffusion.stage import Stage
+from sdgraph.diffusion.stages import plan_legs
 from sdgraph.diffusion.start import start_from_noise
 from sdgraph.diffusion.state import SamplerState
 from sdgraph.diffusion.tile_weights import TileWeights
