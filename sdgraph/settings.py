@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         description="What is done when a device's memory runs out: `all` remedies one after another, only `exact` ones, "
         "whose results are stored like any other, or none (`off`).",
     )
+    memory_remedies: Literal["all", "exact", "off"] = Field(
+        "all",
+        description="What is done when a device's memory runs out: `all` remedies one after another, only `exact` ones, "
+        "whose results are stored like any other, or none (`off`).",
+    )
     device: str = Field(
         "auto",
         pattern=rf"^({_DEVICE})$",

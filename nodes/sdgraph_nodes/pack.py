@@ -1,6 +1,8 @@
 """The built-in pack: every node type, port type and service that ships with sdgraph."""
 
 from sdgraph.core.pack import NodePack
+from sdgraph.core.recovery import Recovery
+from sdgraph.models.memory.recovery import MemoryRecovery
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.types import PORT_TYPES
 from sdgraph_nodes.canny import Canny
@@ -125,5 +127,5 @@ PACK = NodePack(
         Switch,
     ),
     port_types=PORT_TYPES,
-    services={ModelPool: ModelPool},
+    services={ModelPool: ModelPool, Recovery: MemoryRecovery},
 )

@@ -71,4 +71,5 @@ def _nothing_ran(arguments: Sequence[str], code: int) -> dict[str, Any]:
         "nodes": {},
         "elapsed_s": 0.0,
         "peak_memory_bytes": peak_memory_bytes(),
+        "resources": [],
     }

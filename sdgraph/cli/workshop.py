@@ -12,6 +12,7 @@ from sdgraph.cli.memory import peak_memory_bytes
 from sdgraph.cli.models import make_pool
 from sdgraph.cli.stores import Shelf
 from sdgraph.core.inline import self_contained
+from sdgraph.core.recovery import Recovery
 from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken, Services
 from sdgraph.engine.deliver import Delivered, deliver, picture_texts
@@ -21,6 +22,7 @@ from sdgraph.engine.plan import Action, Plan, make_plan
 from sdgraph.engine.record import records_of
 from sdgraph.engine.report import RunReport, RunStatus
 from sdgraph.models.device import resolve_device
+from sdgraph.models.memory.recovery import MemoryRecovery
 from sdgraph.models.pool import ModelPool
 from sdgraph.settings import Settings
 
@@ -34,6 +36,7 @@ class Workshop:
         self.shelf = shelf
         factories: dict[type, Callable[[], object]] = dict(registry.services)
         factories[ModelPool] = self._make_pool
+        factories[Recovery] = lambda: MemoryRecovery(settings.memory_remedies)
         self.services = Services(factories)
         self._executors: dict[str, Executor] = {}
 
@@ -101,6 +104,7 @@ def report_json(
         "nodes": {name: node.to_json() for name, node in report.nodes.items()},
         "elapsed_s": round(report.elapsed_s, 6),
         "peak_memory_bytes": peak_memory_bytes(),
+        "resources": [dict(entry) for entry in report.resources],
         "problems": [problem.to_json() for problem in problems],
     }
 

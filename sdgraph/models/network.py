@@ -12,6 +12,7 @@ from sdgraph.models.control import ROUNDING_TIMESTEPS, OpenControl, acting_branc
 from sdgraph.models.control_call import UNetCall
 from sdgraph.models.families import FAMILIES
 from sdgraph.models.inpainting import require_picture, with_picture
+from sdgraph.models.memory.parts import join, parts_of
 from sdgraph.models.open_transformer_control import open_transformer_control
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.transfers import Courier, send
@@ -72,12 +73,15 @@ class UNetNetwork:
         require_channels(x, self._handle)
         with torch.no_grad():
             call = self._call(x, timestep, conditionings)
-            with self._control.acting(call) as more:
-                self.forwards += 1
-                added = dict(call.added) or None
-                seen = with_picture(call, self._channels)
-                prediction = self.module(seen, call.timestep, added_cond_kwargs=added, **more, return_dict=False)[0]
+            prediction = join([self._forward(part) for part in parts_of(call)])
         return send(prediction, x.device, x.dtype)
+
+    def _forward(self, call: UNetCall) -> Tensor:
+        with self._control.acting(call) as more:
+            self.forwards += 1
+            added = dict(call.added) or None
+            seen = with_picture(call, self._channels)
+            return self.module(seen, call.timestep, added_cond_kwargs=added, **more, return_dict=False)[0]
 
     def perturbed(self, perturbation: Perturbation) -> AbstractContextManager[None]:
         """Within the `with` block the UNet's self-attention is perturbed. Raises ModelError [attention-layers]."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from sdgraph.models.attention_backend import AttentionBackend, set_attention
 from sdgraph.models.load import load_model
+from sdgraph.models.memory.thrift import thrift
 from sdgraph.models.patches.state import ModelState
 from sdgraph.models.placing import CPU, give_back, model_bytes, move_model
 from sdgraph.models.pool_events import Listener, PoolAction, PoolEvent, tell_run
@@ -191,9 +192,11 @@ class ModelPool:
         self._tell("loaded", slot, time.perf_counter() - started)
 
     def _set_attention(self, slot: Slot, handle: ModelHandle) -> None:
-        if slot.attention != self.attention and isinstance(handle, (DenoiserHandle, ControlNetHandle)):
-            set_attention(cast("nn.Module", slot.model), self.attention, slot.home)
-            slot.attention = self.attention
+        wanted: AttentionBackend = "sliced" if thrift().sliced_attention else self.attention
+        if slot.attention != wanted and isinstance(handle, (DenoiserHandle, ControlNetHandle)):
+            # A model that had another one computes as PyTorch likes by "sdpa"; "auto" leaves it what it has.
+            set_attention(cast("nn.Module", slot.model), "sdpa" if wanted == "auto" else wanted, slot.home)
+            slot.attention = wanted
 
     # Budgets.
 
@@ -283,10 +286,18 @@ class ModelPool:
             self._tell_freed(event)
         return sum(event.bytes for event in freed)
 
-    def vacate(self, device: str) -> int:
-        """Let every idle model leave a device, as if its budget were used up; the bytes that it gets back."""
+    def vacate(self, device: str, keep: Collection[ModelHandle] = ()) -> int:
+        """Let every idle model but those of `keep` leave a device, as if its budget were used up.
+
+        What torch keeps of the device's memory for later is given back too. Returns the bytes of the models.
+        """
+        kept = {handle.pool_key for handle in keep}
+
+        def choose() -> tuple[Key, Slot] | None:
+            return next((entry for entry in self._residents.idle(device) if entry[0][:3] not in kept), None)
+
         gone = 0
-        while bytes_ := self._send_off(device, lambda: next(self._residents.idle(device), None)):
+        while bytes_ := self._send_off(device, choose):
             gone += bytes_
         give_back(device)
         return gone

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sdgraph.errors import SamplingError
 from sdgraph.models.conditions import join_conditionings, join_guidance, join_pooled
 from sdgraph.models.flux_patches import pack, patch_places, unpack
+from sdgraph.models.memory.parts import join, parts_of
 from sdgraph.models.transfers import Courier, send
 from sdgraph.models.transformer_control import OpenTransformerControl, Residuals, TransformerCall
 from sdgraph.models.view import EVERYTHING
@@ -66,10 +67,13 @@ class TransformerNetwork(ABC):
         require_channels(x, self._handle)
         with torch.no_grad():
             call = self._call(x, timestep, conditionings)
-            added = self._control.residuals(call, self.module)
-            self.forwards += 1
-            prediction = self._predict(call, added)
+            prediction = join([self._forward(part) for part in parts_of(call)])
         return send(prediction, x.device, x.dtype)
+
+    def _forward(self, call: TransformerCall) -> Tensor:
+        added = self._control.residuals(call, self.module)
+        self.forwards += 1
+        return self._predict(call, added)
 
     def _call(self, x: Tensor, timestep: Tensor, conditionings: tuple[Conditioning, ...]) -> TransformerCall:
         batch = x.shape[0] // len(conditionings)

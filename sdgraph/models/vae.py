@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import MediaError, SamplingError
+from sdgraph.models.memory.thrift import thrift
 from sdgraph.models.present import require_part
 from sdgraph.payloads.facts import Sized
 from sdgraph.payloads.handles import VaeHandle
@@ -107,12 +108,15 @@ def _decode(model: Any, handle: VaeHandle, samples: Tensor) -> Tensor:
 def _tiled(code: Callable[[Tensor], Tensor], field: Tensor, tile_px: int, step: int, *, shrink: bool) -> Tensor:
     """`code` of a field [B, C, H, W]; it shrinks or grows each side by `step`.
 
-    With tiles, picture by picture and tile by tile: only one tile of one picture goes through the model at a time.
+    With tiles, picture by picture and tile by tile: only one tile of one picture goes through the model at a time. When
+    memory is short on this thread, so it goes without having been asked for (`sdgraph.models.memory.thrift`).
     """
-    if tile_px == 0:
-        return code(field)
     import torch
 
+    short = thrift()
+    tile_px = min(filter(None, (tile_px, short.tile_px)), default=0)
+    if tile_px == 0:
+        return torch.cat([code(item) for item in field.split(1)]) if short.one_at_a_time else code(field)
     from sdgraph.diffusion.tiles import TileGrid, blend
 
     require_tile(tile_px, step)

@@ -47,7 +47,7 @@ def test_progress_goes_to_stderr_one_line_for_each_node(sdgraph: Command, pictur
 def test_the_json_object_is_the_contract(sdgraph: Command, picture: Path) -> None:
     found = sdgraph("run", picture, "--json", "-o", "out").json
     assert set(found) == {
-        "run_id", "status", "outputs", "nodes", "elapsed_s", "peak_memory_bytes", "problems",
+        "run_id", "status", "outputs", "nodes", "elapsed_s", "peak_memory_bytes", "resources", "problems",
     }  # fmt: skip
     assert found["status"] == "done"
     assert found["outputs"] == {"image": ["out/kept.png"], "number": [3]}
