@@ -18,7 +18,11 @@ from aiohttp.typedefs import Handler, Middleware
 from sdgraph.errors import Problem
 from sdgraph.server.problems import problem_response
 
+COOKIE = "sdgraph-editor"
+"""Opens the editor's own files to a browser, which can't send the token as a header for them."""
 _SOCKET = "/api/events"
+_PAGE = "/"
+_FILES = "/assets/"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
@@ -58,9 +62,16 @@ class Guard:
     def _carries_token(self, request: web.Request) -> bool:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            # Browsers can't set a header for a socket.
-            given = request.query.get("token", "") if request.path == _SOCKET else ""
+            given = self._token_of_browser(request)
         return hmac.compare_digest(given.encode(), (self.token or "").encode())
+
+    def _token_of_browser(self, request: web.Request) -> str:
+        """Browsers can't set a header for a socket, for a page or for the files of a page."""
+        if request.path in (_SOCKET, _PAGE) and "token" in request.query:
+            return request.query["token"]
+        if request.path == _PAGE or request.path.startswith(_FILES):
+            return request.cookies.get(COOKIE, "")
+        return ""
 
 
 def make_guard(host: str, token: str | None) -> Guard:

@@ -1,5 +1,7 @@
 /** The plan of single nodes of the canvas, and what the run button says. */
 
+import { type GraphName, graphOf, type NodeEntry, subgraphName, type WorkflowDocument } from "./document";
+import { own } from "./json";
 import type { NodePlan, Plan, PlanAction, PlanRow } from "./plan";
 
 /**
@@ -26,11 +28,38 @@ export interface RunForecast {
   readonly seconds: number | null;
 }
 
-/** What a run would do in all. Nodes that may run count as running. */
-export function forecast(plan: Plan): RunForecast {
-  const rows = Object.values(plan.nodes);
-  const running = rows.filter((row) => row.action === "run" || row.action === "maybe");
-  return { run: running.length, total: rows.length - plan.unused, seconds: secondsOf(running) };
+/**
+ * What a run would do in all. Nodes that may run count as running, and the parts of a node that the engine took apart as
+ * that node, because people see one.
+ */
+export function forecast(plan: Plan, doc: WorkflowDocument): RunForecast {
+  const nodes = new Map<string, PlanAction>();
+  for (const [path, { action }] of Object.entries(plan.nodes)) {
+    const owner = ownerOf(doc, path);
+    const before = nodes.get(owner);
+    if (before === undefined || ORDER.indexOf(action) < ORDER.indexOf(before)) nodes.set(owner, action);
+  }
+  const wanted = [...nodes.values()].filter((action) => action !== "unused");
+  const running = Object.values(plan.nodes).filter(isRunning);
+  const run = wanted.filter((action) => action === "run" || action === "maybe").length;
+  return { run, total: wanted.length, seconds: secondsOf(running) };
+}
+
+/** The node of the file that a planned node belongs to, through subgraphs: "outer/inner". */
+export function ownerOf(doc: WorkflowDocument, path: string): string {
+  const ids = path.split("/");
+  let at: GraphName = null;
+  for (const [level, id] of ids.entries()) {
+    const node: NodeEntry | undefined = own(graphOf(doc, at).nodes, id);
+    const inner: GraphName = node === undefined ? null : subgraphName(node.type);
+    if (inner === null) return ids.slice(0, level + 1).join("/");
+    at = inner;
+  }
+  return path;
+}
+
+function isRunning(row: PlanRow): boolean {
+  return row.action === "run" || row.action === "maybe";
 }
 
 /** A short form of a time: "0.3 s", "4 s", "2 min", "1 h 5 min". */
@@ -49,7 +78,7 @@ function summed(group: readonly [string, PlanRow][]): NodePlan {
   const rows = group.map(([, row]) => row);
   const action = ORDER.find((found) => rows.some((row) => row.action === found)) ?? "unused";
   const deciding = group.find(([, row]) => row.action === action) ?? group[0];
-  const running = rows.filter((row) => row.action === "run" || row.action === "maybe");
+  const running = rows.filter(isRunning);
   const inner = deciding?.[0] ?? "";
   return {
     action,

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { WorkflowDocument } from "./document";
 import { match } from "./fuzzy";
-import { forecast, nodePlans, shortTime } from "./nodeplan";
+import { forecast, nodePlans, ownerOf, shortTime } from "./nodeplan";
 import type { Plan, PlanRow } from "./plan";
 import { afterEvent, queuedRun } from "./runstate";
 
@@ -62,7 +63,23 @@ const PLAN: Plan = {
   problems: [],
 };
 
+/** `stage` is one node that the engine takes apart; `group` is a subgraph. */
+const DOC: WorkflowDocument = {
+  schema: "sdgraph/workflow@1",
+  nodes: { stage: { type: "toy.stage" }, group: { type: "graph:inner" } },
+  graphs: { inner: { nodes: { sample: { type: "toy.sample" } } } },
+};
+
 describe("plans", () => {
+  test.each([
+    ["stage/second", "stage"],
+    ["group/sample", "group/sample"],
+    ["group/sample/second", "group/sample"],
+    ["sd", "sd"],
+  ])("%s belongs to the node %s", (path, owner) => {
+    expect(ownerOf(DOC, path)).toBe(owner);
+  });
+
   test("a node that stands for several runs when one of them does, for as long as these take", () => {
     const plans = nodePlans(PLAN, "");
     expect(plans.get("stage")).toMatchObject({
@@ -81,9 +98,9 @@ describe("plans", () => {
   });
 
   test("the forecast counts what is wanted, and gives no time when one is unknown", () => {
-    expect(forecast(PLAN)).toEqual({ run: 3, total: 5, seconds: 5 });
+    expect(forecast(PLAN, DOC)).toEqual({ run: 3, total: 4, seconds: 5 });
     const unknown = { ...PLAN, nodes: { ...PLAN.nodes, sample: row("run", null) } };
-    expect(forecast(unknown).seconds).toBeNull();
+    expect(forecast(unknown, DOC).seconds).toBeNull();
   });
 
   test.each([

@@ -1,0 +1,92 @@
+/** Inputs that come over links, and outputs, in rows beside each other. */
+
+import type { InputPort, OutputPort } from "../../model/catalog";
+import type { NodeEntry } from "../../model/document";
+import { own } from "../../model/json";
+import { portLabel } from "../../model/names";
+import { tip } from "../ui/Tip";
+import styles from "./NodeCard.module.css";
+import { PortHandle } from "./PortHandle";
+import { ui } from "./ui";
+
+export interface LinkRowsProps {
+  readonly id: string;
+  readonly inputs: readonly InputPort[];
+  readonly outputs: readonly OutputPort[];
+  readonly read: string;
+  readonly entry: NodeEntry;
+  /** Without words: the ports of a folded node. */
+  readonly bare?: boolean;
+}
+
+export function LinkRows({ id, inputs, outputs, read, entry, bare = false }: LinkRowsProps) {
+  const isRead = new Set(read.split(" "));
+  const rows = Array.from(
+    { length: Math.max(inputs.length, outputs.length) },
+    (_, row) => [inputs[row], outputs[row]] as const,
+  );
+  return (
+    <div className={styles.links} data-bare={bare}>
+      {rows.map(([input, output]) => (
+        <div key={`${input?.name} ${output?.name}`} className={styles.link}>
+          {input && <Input id={id} port={input} connected={own(entry.links, input.name) !== undefined} bare={bare} />}
+          {output && <Output id={id} port={output} connected={isRead.has(output.name)} bare={bare} />}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function Input({ id, port, connected, bare }: { id: string; port: InputPort; connected: boolean; bare: boolean }) {
+  const missing = port.required && !connected;
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
+    <span
+      className={styles.input}
+      data-missing={missing}
+      data-optional={port.optional}
+      onContextMenu={menu(id, port.name, "input")}
+    >
+      <PortHandle node={id} port={port.name} side="input" type={port.type} connected={connected} />
+      {!bare && (
+        <span className={styles.word} {...tip(() => <PortTip port={port} />)}>
+          {portLabel(port.name, port.unit)}
+        </span>
+      )}
+    </span>
+  );
+}
+
+function Output({ id, port, connected, bare }: { id: string; port: OutputPort; connected: boolean; bare: boolean }) {
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
+    <span className={styles.output} onContextMenu={menu(id, port.name, "output")}>
+      {!bare && (
+        <span className={styles.word} {...tip(() => <PortTip port={port} />)}>
+          {portLabel(port.name)}
+        </span>
+      )}
+      <PortHandle node={id} port={port.name} side="output" type={port.type} connected={connected} />
+    </span>
+  );
+}
+
+export function PortTip({ port }: { readonly port: InputPort | OutputPort }) {
+  return (
+    <>
+      <p>
+        <b>{portLabel(port.name)}</b> <small>{port.type}</small>
+      </p>
+      {port.help && <p>{port.help}</p>}
+    </>
+  );
+}
+
+/** Opens the menu of a port. */
+export function menu(node: string, port: string, side: "input" | "output") {
+  return (event: { preventDefault(): void; stopPropagation(): void; clientX: number; clientY: number }) => {
+    event.preventDefault();
+    event.stopPropagation();
+    ui.openMenu({ at: { x: event.clientX, y: event.clientY }, target: { kind: "port", ref: { node, port }, side } });
+  };
+}

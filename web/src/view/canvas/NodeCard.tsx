@@ -1,0 +1,92 @@
+/** A node on the canvas: title, ports, widgets, what it made, and a strip with its plan or progress. */
+
+import type { NodeProps } from "@xyflow/react";
+import { useStore } from "@xyflow/react";
+import { type CSSProperties, memo } from "react";
+import { openGraphName } from "../../model/document";
+import { setLook } from "../../model/view";
+import { useEditor } from "../../store/context";
+import { Chevron, Down } from "../ui/icons";
+import { CardHead } from "./CardHead";
+import { CardPreview } from "./CardPreview";
+import { CardStrip } from "./CardStrip";
+import type { CardNode } from "./flow";
+import { LinkRows } from "./LinkRows";
+import styles from "./NodeCard.module.css";
+import { statusOf } from "./nodeState";
+import { linkPorts, shownValues, valuePorts } from "./ports";
+import { useExposed } from "./useExposed";
+import { ValueRow } from "./ValueRow";
+import { categoryColor } from "./words";
+
+/** Below this zoom widgets could not be used: values are shown as text. */
+const FAR = 0.45;
+
+export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps<CardNode>) {
+  const { entry, ports, look } = data;
+  const tone = useEditor((state) => statusOf(state, id).tone);
+  const far = useStore((state) => state.transform[2] < FAR);
+  const color = look.color ?? categoryColor(ports.category);
+  return (
+    <article
+      className={styles.card}
+      style={{ "--category": color } as CSSProperties}
+      data-selected={selected}
+      data-mode={entry.mode ?? "run"}
+      data-kind={ports.kind}
+      data-tone={tone}
+      data-far={far}
+    >
+      <CardHead id={id} entry={entry} ports={ports} folded={look.folded ?? false} />
+      {look.folded ? (
+        <div className={styles.folded}>
+          <LinkRows
+            id={id}
+            inputs={ports.inputs.filter((port) => entry.links?.[port.name])}
+            outputs={ports.outputs}
+            read={data.read}
+            entry={entry}
+            bare
+          />
+        </div>
+      ) : (
+        <Body id={id} data={data} far={far} />
+      )}
+      <CardStrip id={id} />
+    </article>
+  );
+});
+
+function Body({ id, data, far }: { readonly id: string; readonly data: CardNode["data"]; readonly far: boolean }) {
+  const { entry, ports, look } = data;
+  const exposed = useExposed(id);
+  const values = shownValues(ports.inputs, entry, look, exposed);
+  const hidden = valuePorts(ports.inputs).length - values.length;
+  return (
+    <>
+      <LinkRows id={id} inputs={linkPorts(ports.inputs)} outputs={ports.outputs} read={data.read} entry={entry} />
+      {values.length > 0 && (
+        <div className={styles.values}>
+          {values.map((port) => (
+            <ValueRow key={port.name} id={id} port={port} entry={entry} exposed={exposed.has(port.name)} far={far} />
+          ))}
+        </div>
+      )}
+      {(hidden > 0 || look.open) && <More id={id} hidden={hidden} />}
+      <CardPreview id={id} />
+    </>
+  );
+}
+
+function More({ id, hidden }: { readonly id: string; readonly hidden: number }) {
+  const apply = useEditor((state) => state.apply);
+  const at = useEditor((state) => openGraphName(state.path));
+  const toggle = () =>
+    apply((doc) => setLook(doc, at, id, { open: hidden > 0 ? true : undefined }), { label: "Show settings" });
+  return (
+    <button type="button" className={`nodrag ${styles.more}`} aria-expanded={hidden === 0} onClick={toggle}>
+      {hidden > 0 ? <Chevron /> : <Down />}
+      {hidden > 0 ? `${hidden} more settings` : "Fewer settings"}
+    </button>
+  );
+}
