@@ -2,13 +2,35 @@
 
 from collections.abc import Mapping
 
-from sdgraph.diffusion.names import ALIGNED_STEPS, VARIANCE_PRESERVING_ONLY, SigmaName, SolverName
+from sdgraph.diffusion.names import (
+    ALIGNED_STEPS,
+    TRAINING_TIMESTEPS_ONLY,
+    VARIANCE_PRESERVING_ONLY,
+    SigmaName,
+    SolverName,
+)
 from sdgraph.errors import SamplingError
 
 
 def is_flow(config: Mapping[str, object]) -> bool:
     """Whether a diffusers scheduler configuration is that of a flow matching model (Stable Diffusion 3, FLUX)."""
     return str(config.get("_class_name", "")).startswith("FlowMatch") or config.get("use_flow_sigmas") is True
+
+
+def is_edm(config: Mapping[str, object]) -> bool:
+    """Whether a diffusers scheduler configuration is that of a model in EDM's formulation (Playground v2.5, CosXL)."""
+    return str(config.get("_class_name", "")).startswith("EDM")
+
+
+def require_edm_fit(solver: SolverName) -> None:
+    """Raise SamplingError `solver-family` when a solver counts training timesteps, of which EDM's models have none."""
+    if solver in TRAINING_TIMESTEPS_ONLY:
+        raise SamplingError(
+            "solver-family",
+            f"The solver `{solver}` counts the timesteps of a model's training, and this model in EDM's formulation "
+            "(Playground v2.5, CosXL) has none.",
+            hint="Use another one, for example dpmpp_2m, euler, heun or unipc.",
+        )
 
 
 def require_solver_fit(name: SolverName, flow: bool) -> None:

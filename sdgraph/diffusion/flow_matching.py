@@ -59,6 +59,7 @@ class FlowMatching(NoiseSchedule):
     timestep_count: int = 1000
 
     path: ClassVar[NoisePath] = "flow"
+    fractions: ClassVar[bool] = True
 
     def for_latents(self, height: int, width: int) -> FlowMatching:
         """With the shift for latents of this size, where it depends on that."""

@@ -72,5 +72,5 @@ class Kept:
         if sigma == 0:
             return (mask > 0).to(mask.dtype)
         timestep = float(schedule.timestep_of(torch.tensor([sigma]))[0])
-        progress = (self.timestep_start - timestep) / (self.timestep_start + 1)
+        progress = schedule.share_done(self.timestep_start, timestep)
         return (1 - mask <= progress).to(mask.dtype)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sdgraph.diffusion.fits import require_shift_fit, require_sigmas_fit, require_solver_fit
+from sdgraph.diffusion.edm import Edm
+from sdgraph.diffusion.fits import require_edm_fit, require_shift_fit, require_sigmas_fit, require_solver_fit
 from sdgraph.diffusion.flow_matching import FlowMatching
 from sdgraph.diffusion.leg import Leg, Position
 from sdgraph.diffusion.schedule import NoiseSchedule
@@ -21,6 +22,8 @@ def leg_sigmas(leg: Leg, schedule: NoiseSchedule) -> Sigmas:
     flow = schedule.path == "flow"
     require_solver_fit(leg.solver, flow)
     require_sigmas_fit(leg.sigmas, flow)
+    if isinstance(schedule, Edm):
+        require_edm_fit(leg.solver)
     require_shift_fit(leg.shift, flow)
     sigmas = _whole(leg, _shifted(leg, schedule))[leg.first_step : leg.first_step + leg.steps + 1]
     return torch.cat([sigmas[:-1], sigmas.new_zeros(1)]) if leg.clears else sigmas

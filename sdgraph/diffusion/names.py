@@ -57,6 +57,9 @@ VARIANCE_PRESERVING_ONLY: frozenset[SolverName] = frozenset(
 )
 """Solvers with no formula for flow matching models (Stable Diffusion 3, FLUX)."""
 
+TRAINING_TIMESTEPS_ONLY: frozenset[SolverName] = frozenset(("lcm", "pndm", "pndm_rk", "sa_solver", "tcd"))
+"""Solvers that count a model's training timesteps; models in EDM's formulation have none."""
+
 ALIGNED_STEPS: frozenset[SigmaName] = frozenset(("ays_sd1", "ays_sdxl"))
 """Tables of sigmas that were found for one model."""
 

@@ -1,7 +1,7 @@
 """The noise schedule that a model was trained with: how much noise each timestep means, and what the network predicts.
 
-Two kinds exist: `VariancePreserving` (Stable Diffusion 1, 2 and XL) and `FlowMatching` (Stable Diffusion 3, FLUX). Who
-samples asks the schedule, and never which kind it is.
+Three kinds exist: `VariancePreserving` (Stable Diffusion 1, 2 and XL), `FlowMatching` (Stable Diffusion 3, FLUX) and
+`Edm` (Playground v2.5, CosXL). Who samples asks the schedule, and never which kind it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sdgraph.diffusion.variance_preserving import VariancePreserving
 
 BetaKind = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
-PredictionType = Literal["epsilon", "v_prediction", "sample", "flow"]
+PredictionType = Literal["epsilon", "v_prediction", "sample", "flow", "edm"]
 Spacing = Literal["trailing", "leading", "linspace"]
 TimestepGrid = Literal["continuous", "whole", "whole_extra", "whole_linspace", "whole_unipc", "lcm"]
 """Which timesteps a solver is used with in diffusers. `continuous`: fractions allowed. `whole`: rounded. `whole_extra`:
@@ -47,6 +47,10 @@ class NoiseSchedule(ABC):
 
     path: ClassVar[NoisePath]
     """How x is made of signal and noise; see `noise_path`."""
+    fractions: ClassVar[bool] = False
+    """Whether the network is trained at any time, so that none is rounded."""
+    data_deviation = 1.0
+    """Standard deviation of the data, as the network's inputs and outputs take it to be."""
 
     @staticmethod
     def from_config(config: Mapping[str, object]) -> NoiseSchedule:
@@ -124,6 +128,10 @@ class NoiseSchedule(ABC):
     @abstractmethod
     def progress_of(self, timestep: float) -> float:
         """How far denoising has come at `timestep`: 0 at the noisiest one, towards 1 at the cleanest."""
+
+    def share_done(self, timestep_start: float, timestep: float) -> float:
+        """How much of the way from `timestep_start` to the end is done at `timestep`, 0..1."""
+        return (timestep_start - timestep) / (timestep_start + 1)
 
     @abstractmethod
     def input_scale(self, sigma: Tensor) -> Tensor:

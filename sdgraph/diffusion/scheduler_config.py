@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from sdgraph.diffusion.fits import is_flow
+from sdgraph.diffusion.edm import Edm
+from sdgraph.diffusion.fits import is_edm, is_flow
 from sdgraph.diffusion.flow_matching import DynamicShift, FlowMatching
 from sdgraph.diffusion.schedule import BetaKind, NoiseSchedule, Spacing
 from sdgraph.errors import SamplingError
@@ -83,19 +84,59 @@ class _FlowConfig(_Config):
         )
 
 
+class _EdmConfig(_Config):
+    """The fields that decide a schedule in EDM's formulation, with diffusers' defaults."""
+
+    sigma_min: float = Field(0.002, gt=0, allow_inf_nan=False)
+    sigma_max: float = Field(80.0, gt=0, allow_inf_nan=False)
+    sigma_data: float = Field(0.5, gt=0, allow_inf_nan=False)
+    sigma_schedule: Literal["karras", "exponential"] = "karras"
+    num_train_timesteps: int = Field(1000, ge=2)
+    prediction_type: Literal["epsilon", "v_prediction"] = "epsilon"
+    """`epsilon` is what EDM's networks predict, which is no noise."""
+    rho: float = Field(7.0, gt=0, allow_inf_nan=False)
+    final_sigmas_type: Literal["zero", "sigma_min"] = "zero"
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(f"sigma_min must be below sigma_max, which is {self.sigma_max:g}")
+        return self
+
+    def schedule(self) -> NoiseSchedule:
+        return Edm(
+            prediction="edm" if self.prediction_type == "epsilon" else "v_prediction",
+            smallest=self.sigma_min,
+            largest=self.sigma_max,
+            data_deviation=self.sigma_data,
+            shape=self.sigma_schedule,
+            rho=self.rho,
+            level_count=self.num_train_timesteps,
+            ends_at_zero=self.final_sigmas_type == "zero",
+        )
+
+
 def read_schedule(config: Mapping[str, object]) -> NoiseSchedule:
-    """The schedule of a configuration; flow matching is told by the scheduler's class or by `use_flow_sigmas`.
+    """The schedule of a configuration; flow matching and EDM are told by the scheduler's class, flow matching also by
+    `use_flow_sigmas`.
 
     Raises SamplingError `scheduler-config` when a field has a value that is not known.
     """
-    kind: type[_Config] = _FlowConfig if is_flow(config) else _VariancePreservingConfig
+    kind: type[_Config] = _VariancePreservingConfig
+    if is_flow(config) or is_edm(config):
+        kind = _FlowConfig if is_flow(config) else _EdmConfig
     try:
         return kind.model_validate(dict(config)).schedule()
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        name = ".".join(str(part) for part in first["loc"]) or "sigma_min"
         raise SamplingError(
             "scheduler-config",
-            f"The scheduler configuration has `{name}` = {first['input']!r}: {first['msg']}.",
+            f"The scheduler configuration has `{name}` = {_shown(first['input'], name)}: {first['msg']}.",
             hint="Use a scheduler configuration of a Stable Diffusion or FLUX model.",
         ) from error
+
+
+def _shown(found: object, name: str) -> str:
+    """The value of a field: of the whole configuration, when it is the combination that is wrong."""
+    return repr(found.get(name) if isinstance(found, Mapping) else found)
