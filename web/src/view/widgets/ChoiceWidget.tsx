@@ -8,13 +8,15 @@ import { SearchSelect } from "./SearchSelect";
 import type { WidgetProps } from "./types";
 
 const AT_ONCE = 3;
+/** Letters that have room beside each other on a node. */
+const ROOM = 15;
 const LONG = 9;
 
 export function ChoiceWidget({ port, value, onChange, problem }: WidgetProps) {
   const options = (port.schema?.enum ?? []).map(String);
   const current = String(effective(port, value) ?? "");
   const unknown = options.includes(current) ? null : `There is no "${current}" here.`;
-  const few = options.length <= AT_ONCE && options.join("").length <= 24;
+  const few = options.length <= AT_ONCE && options.join("").length <= ROOM;
   return (
     <Field
       label={labelOf(port)}
