@@ -12,7 +12,7 @@ from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
 from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec
 from sdgraph.diffusion.names import SigmaName, SolverName
-from sdgraph.diffusion.stage import MAX_STEPS, Stage
+from sdgraph.diffusion.stage import MAX_STEPS, Levels, Stage
 from sdgraph.diffusion.stages import plan_legs, plan_start
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
@@ -36,7 +36,15 @@ from sdgraph_nodes.sampling import (
     warn_of_harsh_guidance,
     warn_without_steps,
 )
-from sdgraph_nodes.sampling_checks import Drawing, StagePorts, check_beginning, check_sampling, drawn, stage_node
+from sdgraph_nodes.sampling_checks import (
+    Drawing,
+    StagePorts,
+    check_beginning,
+    check_sampling,
+    drawn,
+    only_stage,
+    stage_node,
+)
 from sdgraph_nodes.stage_edits import with_guidance, with_steps
 
 
@@ -140,23 +148,35 @@ class Sampler(_SamplerPorts, type="sd.sampler", version=1, lane="device"):
     """How the answers to the two prompts become one; `guidance` is its strength."""
     early_stop: In[EarlyStop | None] = port(None, linkable=False, widget="early_stop")
     """When a picture counts as finished before the last step; empty: never."""
+    shift: In[float | None] = port(None, gt=0, le=100, linkable=False)
+    """Flow matching models: how far the noise levels are moved to the noisy end; 1 is not at all, empty as the model
+    has it."""
+    custom_sigmas: In[Levels | None] = port(None, linkable=False)
+    """Noise levels to pass through in place of `steps` and `sigmas`, from the noisiest to the cleanest; the last one is
+    where sampling ends: 0 without noise."""
+    custom_timesteps: In[Levels | None] = port(None, linkable=False)
+    """Training timesteps to evaluate at in place of `steps` and `sigmas`, from the noisiest to the cleanest."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        require_sampling_fit(known.get("denoiser"), self.solver, self.sigmas)
-        warn_without_steps(known, self.steps, self.strength)
-        warn_of_harsh_guidance(known, self.guidance, self.steps, self.guider)
+        require_sampling_fit(known.get("denoiser"), self.solver, self.sigmas, self.shift)
+        _, steps = self.planned()
+        warn_without_steps(known, steps, self.strength)
+        warn_of_harsh_guidance(known, self.guidance, steps, self.guider)
         return super().infer(known)
 
     def planned(self) -> tuple[tuple[Stage, ...], int]:
-        stage = Stage(
+        stage = only_stage(
             steps=self.steps,
+            custom_sigmas=self.custom_sigmas,
+            custom_timesteps=self.custom_timesteps,
             solver=self.solver,
             sigmas=self.sigmas,
+            shift=self.shift,
             guidance=ConstantGuidance(scale=self.guidance),
             guider=self.guider,
             early_stop=self.early_stop,
         )
-        return (stage,), self.steps
+        return (stage,), stage.steps
 
 
 class StagedSampler(_SamplerPorts, type="sd.staged_sampler", version=2, lane="device"):

@@ -13,7 +13,7 @@ from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec
 from sdgraph.diffusion.leg import Leg
 from sdgraph.diffusion.leg_parts import range_between, steps_between
 from sdgraph.diffusion.names import SigmaName, SolverName
-from sdgraph.diffusion.stage import MAX_STEPS, Stage
+from sdgraph.diffusion.stage import MAX_STEPS, Levels
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.facts import require_sampling_fit, require_space
@@ -24,7 +24,7 @@ from sdgraph.payloads.handles import DenoiserHandle
 from sdgraph.payloads.latents import Latents
 from sdgraph.payloads.sampling import SamplingState
 from sdgraph_nodes.sampling import MAX_SEED, SampleFinish, SampleStart
-from sdgraph_nodes.sampling_checks import Drawing, StagePorts, check_sampling, drawn, stage_node
+from sdgraph_nodes.sampling_checks import Drawing, StagePorts, check_sampling, drawn, only_stage, stage_node
 
 
 class PartOut(Outputs):
@@ -85,6 +85,14 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
     """How the answers to the two prompts become one."""
     early_stop: In[EarlyStop | None] = port(None, linkable=False, widget="early_stop")
     """When a picture counts as finished before the last step; empty: never."""
+    shift: In[float | None] = port(None, gt=0, le=100, linkable=False)
+    """Flow matching models: how far the noise levels are moved to the noisy end; 1 is not at all, empty as the model
+    has it."""
+    custom_sigmas: In[Levels | None] = port(None, linkable=False)
+    """Noise levels to pass through in place of `steps` and `sigmas`, from the noisiest to the cleanest; the last one is
+    where the schedule ends: 0 without noise."""
+    custom_timesteps: In[Levels | None] = port(None, linkable=False)
+    """Training timesteps to evaluate at in place of `steps` and `sigmas`, from the noisiest to the cleanest."""
     tile_px: In[int] = port(0, ge=0, le=8192, multiple_of=8, unit="px")
     """Edge of the tiles in which the model looks at a large picture; 0: it looks at the whole."""
     overlap_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
@@ -93,7 +101,7 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
     """How tiles are blended where they overlap."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        require_sampling_fit(known.get("denoiser"), self.solver, self.sigmas)
+        require_sampling_fit(known.get("denoiser"), self.solver, self.sigmas, self.shift)
         denoiser = check_sampling(self._shared(), known, [self.guider], "guider")
         if denoiser is None:
             return {}
@@ -114,21 +122,25 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
         return StagePorts(self.control, self.weak, self.tile_px, self.overlap_px, self.tile_weights)
 
     def _leg(self) -> Leg:
-        stage = Stage(
+        stage = only_stage(
             steps=self.steps,
+            custom_sigmas=self.custom_sigmas,
+            custom_timesteps=self.custom_timesteps,
             solver=self.solver,
             sigmas=self.sigmas,
+            shift=self.shift,
             guidance=self.guidance_schedule or ConstantGuidance(scale=self.guidance),
             guider=self.guider,
             early_stop=self.early_stop,
         )
         if self.sigma_start is None and self.sigma_end is None:
             return steps_between(stage, self.first_step, self.last_step, clears=not self.leftover_noise)
-        if self.first_step or self.last_step is not None:
+        if self.first_step or self.last_step is not None or stage.custom:
             raise SamplingError(
                 "part-ambiguous",
                 "The part is given by steps and by noise levels.",
-                "Use `first_step` and `last_step`, or `sigma_start` and `sigma_end`.",
+                "Use `first_step` and `last_step`, or `sigma_start` and `sigma_end`; a schedule that is written out is "
+                "parted by steps.",
                 port="sigma_start" if self.sigma_start is not None else "sigma_end",
             )
         leg = range_between(stage, self.sigma_start, self.sigma_end)

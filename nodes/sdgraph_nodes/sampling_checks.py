@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sdgraph.core.infer import Known
 from sdgraph.core.port import Link
 from sdgraph.diffusion.guider_specs import GuiderSpec, needs_negative
 from sdgraph.diffusion.leg import Leg
+from sdgraph.diffusion.stage import Levels, Stage
+from sdgraph.diffusion.stage_checks import check_custom
 from sdgraph.diffusion.tile_weights import TileWeights
 from sdgraph.errors import SamplingError
 from sdgraph.models.drawable import require_drawable, require_tiles
 from sdgraph.models.facts import (
     network_config,
+    placed,
     require_blocks,
     require_controls,
     require_space,
@@ -48,6 +51,20 @@ class StagePorts(NamedTuple):
     tile_px: int
     overlap_px: int
     tile_weights: TileWeights
+
+
+def only_stage(steps: int, custom_sigmas: Levels | None, custom_timesteps: Levels | None, **fields: Any) -> Stage:
+    """The stage of a sampler that has one, of `steps` or as many as its own levels amount to.
+
+    Raises SamplingError [custom-sigmas] at the port whose levels can't be.
+    """
+    if custom_sigmas is None and custom_timesteps is None:
+        return Stage(steps=steps, **fields)
+    count = len(custom_timesteps or ()) if custom_sigmas is None else max(len(custom_sigmas) - 1, 1)
+    stage = Stage(steps=count, custom_sigmas=custom_sigmas, custom_timesteps=custom_timesteps, **fields)
+    with placed("custom_timesteps" if custom_sigmas is None else "custom_sigmas"):
+        check_custom(stage, 1, last=True)
+    return stage
 
 
 def stage_node(

@@ -173,5 +173,4 @@ def _custom(must: str, found: Sequence[float], what: str = "sigmas") -> Sampling
         "custom-sigmas",
         f"Custom {what} must {must}, found {shown or 'none'}{', ...' if len(found) > 12 else ''}.",
         hint=f"Give {what} from the noisiest to the cleanest.",
-        port="stages",
     )

@@ -21,9 +21,13 @@ def check_custom(stage: Stage, number: int, last: bool) -> None:
         problem, hint = "has an end of its own beside sigma_end or until", "Leave sigma_end and until out."
     elif count != stage.steps:
         problem, hint = f"is for {count} steps, and the stage has {stage.steps}", f"Leave steps out, or set {count}."
+    elif count < 1 or any(
+        higher <= lower for higher, lower in pairwise(stage.custom_sigmas or stage.custom_timesteps or ())
+    ):
+        problem, hint = "does not descend through one step at least", "List levels from the noisiest to the cleanest."
     else:
         return
-    raise SamplingError("custom-sigmas", f"The schedule of stage {number} {problem}.", hint=hint, port="stages")
+    raise SamplingError("custom-sigmas", f"The schedule of stage {number} {problem}.", hint=hint)
 
 
 def off_schedule(stage: int, begin: int, end: int, total: int) -> SamplingError:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sdgraph_nodes.sampler import Sampler, StagedSampler
+from sdgraph_nodes.sampler_advanced import AdvancedSampler
 
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance, LinearGuidance
@@ -92,3 +93,27 @@ def test_a_file_of_the_first_version_gets_a_schedule_of_all_its_steps() -> None:
     stages = [{"steps": 30, "solver": "heun"}, {}]
     assert StagedSampler.upgrade(1, {"stages": stages})["schedule_steps"] == 50
     assert StagedSampler.upgrade(1, {}) == {}
+
+
+@pytest.mark.parametrize(
+    "levels", [{"custom_sigmas": (10.0, 3.0, 1.0, 0.0)}, {"custom_timesteps": (900.0, 500.0, 100.0)}]
+)
+def test_levels_of_the_plain_sampler_are_those_of_a_stage_that_writes_them_out(levels: dict[str, Any]) -> None:
+    plain = expand(Sampler(**ports(**levels)))["stage1"].leg
+    (stage,) = (node.leg for name, node in staged(Stage(**levels), schedule_steps=3).items() if name == "stage1")
+    assert plain == stage.model_copy(update={"guidance": plain.guidance})
+    assert plain.total_steps == 3
+
+
+def test_a_part_of_levels_that_are_written_out_is_a_slice_of_them() -> None:
+    levels = (10.0, 3.0, 1.0, 0.0)
+    leg = expand(AdvancedSampler(**ports(custom_sigmas=levels, first_step=1, last_step=2)))["stage"].leg
+    assert (leg.custom_sigmas, leg.first_step, leg.steps) == (levels, 1, 1)
+
+
+def test_a_shift_reaches_the_stage_and_none_changes_no_key() -> None:
+    assert expand(Sampler(**ports(shift=3.0)))["stage1"].leg.shift == 3.0
+    assert (
+        expand(Sampler(**ports()))["stage1"].leg
+        == expand(Sampler(**ports(shift=None, custom_sigmas=None)))["stage1"].leg
+    )

@@ -213,6 +213,17 @@ CASES: dict[str, Case] = {
     "custom noise levels that are for other steps": Case(
         {"sample": staged({"steps": 3, "custom_sigmas": [10, 1, 0]})}, ("custom-sigmas", "sample", "stages")
     ),
+    "custom noise levels that rise": Case(
+        {"sample": sampler({"custom_sigmas": [1.0, 10.0, 0.0]})}, ("custom-sigmas", "sample", "custom_sigmas")
+    ),
+    "custom timesteps beside custom noise levels": Case(
+        {"sample": sampler({"custom_sigmas": [10.0, 1.0, 0.0], "custom_timesteps": [900.0, 400.0]})},
+        ("custom-sigmas", "sample", "custom_sigmas"),
+    ),
+    "a part of custom noise levels by noise levels": Case(
+        {"sample": sampler({"custom_timesteps": [900.0, 400.0], "sigma_start": 5.0}, kind="sd.sampler_advanced")},
+        ("part-ambiguous", "sample", "sigma_start"),
+    ),
     "steps of a schedule that are none": Case(
         {"sample": sampler({"first_step": 20}, kind="sd.sampler_advanced")},
         ("steps-of-schedule", "sample", "first_step"),
@@ -230,6 +241,9 @@ CASES: dict[str, Case] = {
     "the shift of another kind of model": Case(
         {"sample": staged({"shift": 3.0, "guidance": {"kind": "constant", "scale": 1}})},
         ("shift-family", "sample", "stages"),
+    ),
+    "a shift of the plain sampler for another kind of model": Case(
+        {"sample": sampler({"shift": 3.0})}, ("shift-family", "sample", "shift")
     ),
     "tiles of which the model sees nothing": Case(
         {"sample": sampler({"tile_px": 16})}, ("tile-size", "sample", "tile_px")
