@@ -1,0 +1,53 @@
+"""One server and one browser for all tests of the editor, and a page of its own for each.
+
+They live as long as tests of this folder run one after the other: Playwright keeps an event loop, beside which
+`asyncio.run` of other tests would fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+
+from tests.e2e.editor import Editor
+from tools.browser import browsing
+from tools.serving import Server, serving
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """`sdgraph serve` with a home of its own."""
+    with serving(tmp_path_factory.mktemp("served")) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser() -> Generator[Browser]:
+    """A real Chromium."""
+    with browsing() as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser) -> Generator[BrowserContext]:
+    """A browser that has been nowhere yet."""
+    made = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    made.set_default_timeout(15_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def editor(context: BrowserContext, server: Server) -> Editor:
+    """The editor with an empty canvas."""
+    return Editor.opened(context.new_page(), server.url)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Generator[Server]:
+    """A server that a test may break."""
+    with serving(tmp_path / "served") as running:
+        yield running
