@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import signal
 
 import click
 
+from sdgraph.cli.logs import set_up_logs
 from sdgraph.cli.options import cache_option
 from sdgraph.cli.streams import err, out, show_problems
 from sdgraph.core.registry import Registry
@@ -40,6 +40,7 @@ def serve(host: str, port: int, token: str | None, devices: tuple[str, ...], cac
     from sdgraph.server.guard import is_loopback, make_guard
 
     settings = read_settings(cache=cache)
+    set_up_logs(settings)
     for device in devices:
         read_settings(device=device)
     registry = Registry.installed()
@@ -57,8 +58,6 @@ async def _serve(app: object, host: str, port: int, settings: Settings) -> None:
     from aiohttp import web
 
     assert isinstance(app, web.Application)
-    if settings.debug:
-        logging.basicConfig(level=logging.DEBUG)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, host, port)

@@ -8,12 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sdgraph.cli.launching import launch
-from sdgraph.cli.stores import open_shelf
+from sdgraph.cli.stores import Shelf, open_shelf
+from sdgraph.cli.traces import sending_traces
 from sdgraph.core.registry import Registry
+from sdgraph.engine.stores.maintenance import Maintenance
 from sdgraph.engine.worker.supervisor import Supervisor
+from sdgraph.errors import StoreError
 from sdgraph.payloads.places import CONFINED
 from sdgraph.server.hub import EventHub
+from sdgraph.server.kept import Kept
 from sdgraph.server.library import Library
+from sdgraph.server.metrics import Metrics, Sources
+from sdgraph.server.runlog import log_event
 from sdgraph.server.runs.alone import alone
 from sdgraph.server.runs.database import open_database, sqlite_url
 from sdgraph.server.runs.dispatcher import Dispatcher
@@ -41,11 +47,44 @@ def server_state(settings: Settings, registry: Registry, devices: Sequence[str])
             workers = [Supervisor(device, launch(settings, device)) for device in devices]
             dispatcher = Dispatcher(RunQueue(engine, settings.queue_limit), workers, hub, keeper)
             library = Library(settings.home_folder / "workflows", _templates(), settings.max_nodes)
-            yield ServerState(
-                registry, shelf.store, shelf.journal, library, settings.max_nodes, dispatcher, history, estimates, hub
-            )
+            kept = Kept.in_home(settings.home_folder, settings.upload_limit_bytes)
+            metrics = Metrics(hub, Sources(workers, history.counts, lambda: _store_bytes(shelf)))
+            hub.observers.append(log_event)
+            with _traced(settings, hub):
+                yield ServerState(
+                    registry,
+                    shelf.store,
+                    shelf.journal,
+                    library,
+                    settings.max_nodes,
+                    dispatcher,
+                    history,
+                    estimates,
+                    hub,
+                    kept,
+                    metrics,
+                )
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _traced(settings: Settings, hub: EventHub) -> Generator[None]:
+    """Send traces, if the settings say where to."""
+    if settings.traces is None:
+        yield
+        return
+    with sending_traces(settings.traces) as traces:
+        hub.observers.append(traces.see)
+        yield
+
+
+def _store_bytes(shelf: Shelf) -> dict[str, int]:
+    """What the stores hold that outlive the workers."""
+    try:
+        return {"disk": shelf.lasting.info().nbytes} if isinstance(shelf.lasting, Maintenance) else {}
+    except StoreError:  # it can't be read just now
+        return {}
 
 
 @contextmanager

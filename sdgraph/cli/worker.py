@@ -17,36 +17,26 @@ from typing import Any, BinaryIO
 
 from sdgraph import __version__
 from sdgraph.cli.loading import Loaded
+from sdgraph.cli.logs import logged_as, set_up_logs
 from sdgraph.cli.stores import open_shelf
 from sdgraph.cli.workshop import Workshop, report_json
 from sdgraph.core.build import check_workflow
 from sdgraph.core.document import load_document
 from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken
-from sdgraph.engine.events import Listener
+from sdgraph.engine.events import Listener, RunEvent
 from sdgraph.engine.pictures import MEDIA_TYPES, PictureFolder
+from sdgraph.engine.plan import Plan
 from sdgraph.engine.worker.job import Job
 from sdgraph.engine.worker.loop import Hands, WorkerLoop
-from sdgraph.engine.worker.process import Launch, Limits
 from sdgraph.errors import Problem, WorkflowError
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.vitals import vitals
 from sdgraph.payloads.small_pictures import packed_preview
-from sdgraph.settings import Settings, read_settings
+from sdgraph.settings import read_settings
 
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
-
-
-def launch(settings: Settings, device: str) -> Launch:
-    """How to start a worker with these settings on a device."""
-    limits = Limits(
-        silence_s=settings.worker_silence_s,
-        cancel_s=settings.worker_cancel_s,
-        run_silence_s=settings.run_silence_s,
-    )
-    environment = {**settings.environment(), "SDGRAPH_DEVICE": device}
-    return Launch((sys.executable, "-m", "sdgraph.cli.worker"), environment, limits)
 
 
 class WorkflowRunner:
@@ -60,7 +50,10 @@ class WorkflowRunner:
         """Raises WorkflowError for a workflow that can't run."""
         loaded = self._loaded(job)
         plan = self._workshop.plan(loaded, job.outputs)
-        report = self._workshop.run(loaded, plan, listeners=(listener,), cancel=cancel, run_id=job.run_id)
+        with logged_as(job.run_id):
+            report = self._workshop.run(
+                loaded, plan, listeners=(_with_types(plan, listener),), cancel=cancel, run_id=job.run_id
+            )
         with self._pictures.incoming() as folder:
             delivered = self._workshop.deliver(loaded, plan, report, folder)
             kept = {str(path): self._kept(path) for path in delivered.files if path.suffix in MEDIA_TYPES}
@@ -88,6 +81,7 @@ def main() -> None:
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who drives the worker decides
     settings = read_settings()
+    set_up_logs(settings)
     registry = Registry.installed()
     with open_shelf(settings, registry) as shelf:
         workshop = Workshop(settings, registry, shelf)
@@ -115,6 +109,16 @@ def _end_with_parent() -> None:
 def _leave() -> None:
     # Nodes can't be interrupted from here, and stored results are safe from a process that ends at any moment.
     os._exit(1)
+
+
+def _with_types(plan: Plan, listener: Listener) -> Listener:
+    """Tell the node's type with each event of a node: metrics count by type, and know no workflow."""
+
+    def tell(event: RunEvent) -> None:
+        node = plan.graph.nodes.get(event.node) if event.node is not None else None
+        listener(event if node is None else replace(event, data={**event.data, "node_type": node.spec.type}))
+
+    return tell
 
 
 def _not_kept(path: Path) -> Problem:

@@ -5,16 +5,27 @@ from __future__ import annotations
 from aiohttp import web
 
 from sdgraph.core.document import MAX_FILE_BYTES
-from sdgraph.server import about, events, planning, running, saved
+from sdgraph.server import about, editing, events, metrics, planning, results, running, saved, uploads
 from sdgraph.server.editor import add_editor
 from sdgraph.server.events import add_hub
 from sdgraph.server.guard import Guard, add_security_headers, guarding
+from sdgraph.server.kept import add_kept
 from sdgraph.server.openapi import openapi
 from sdgraph.server.problems import errors_as_problems
 from sdgraph.server.routing import Route
 from sdgraph.server.state import STATE, ServerState
 
-ROUTES: tuple[Route, ...] = (*about.ROUTES, *planning.ROUTES, *running.ROUTES, *events.ROUTES, *saved.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *about.ROUTES,
+    *planning.ROUTES,
+    *editing.ROUTES,
+    *running.ROUTES,
+    *events.ROUTES,
+    *results.ROUTES,
+    *uploads.ROUTES,
+    *saved.ROUTES,
+    *metrics.ROUTES,
+)
 _MAX_BODY_BYTES = MAX_FILE_BYTES + 2**20
 """A workflow of the largest size, and the values of its inputs."""
 
@@ -36,6 +47,8 @@ def make_app(state: ServerState, guard: Guard) -> web.Application:
     app.on_startup.append(_begin)
     app.on_cleanup.append(_end)
     add_hub(app, state.hub)
+    add_kept(app, state.kept)
+    app[metrics.METRICS] = state.metrics
     add_editor(app)
     return app
 

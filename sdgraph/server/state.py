@@ -15,7 +15,9 @@ from sdgraph.core.registry import Registry
 from sdgraph.engine.journal import Journal
 from sdgraph.engine.stores.base import ResultStore
 from sdgraph.server.hub import EventHub
+from sdgraph.server.kept import Kept
 from sdgraph.server.library import Library
+from sdgraph.server.metrics import Metrics
 from sdgraph.server.runs.dispatcher import Dispatcher
 from sdgraph.server.runs.estimates import Estimates
 from sdgraph.server.runs.history import History
@@ -38,6 +40,8 @@ class ServerState:
     history: History
     estimates: Estimates
     hub: EventHub
+    kept: Kept
+    metrics: Metrics
     started_s: float = field(default_factory=time.monotonic)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="sdgraph-server")

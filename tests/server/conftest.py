@@ -22,7 +22,9 @@ from sdgraph.engine.stores.memory import MemoryStore
 from sdgraph.server.app import make_app
 from sdgraph.server.guard import make_guard
 from sdgraph.server.hub import EventHub
+from sdgraph.server.kept import Kept
 from sdgraph.server.library import Library
+from sdgraph.server.metrics import Metrics, Sources
 from sdgraph.server.runs.database import open_database, sqlite_url
 from sdgraph.server.runs.dispatcher import Dispatcher
 from sdgraph.server.runs.estimates import Estimates
@@ -110,7 +112,10 @@ def serving(folder: Path, *, host: str = "127.0.0.1", token: str | None = None) 
     queue, keeper = RunQueue(engine, limit=MAX_QUEUED), Keeper(history, estimates, keep_runs=100)
     dispatcher = Dispatcher(queue, [worker], listening, keeper)
     journal = Journal(folder / "journal")
-    state = ServerState(registry, store, journal, library, MAX_NODES, dispatcher, history, estimates, hub)
+    kept, metrics = Kept.in_home(folder / "home", 10**6), Metrics(hub, Sources())
+    state = ServerState(
+        registry, store, journal, library, MAX_NODES, dispatcher, history, estimates, hub, kept, metrics
+    )
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(make_app(state, make_guard(host, token)))
     loop.run_until_complete(runner.setup())
