@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from sdgraph.core.context import NoCheckpoint
 from sdgraph.errors import Problem, RunCancelled
 
 S = TypeVar("S")
@@ -13,6 +14,7 @@ class RecordingContext:
     """A `RunContext` that keeps what nodes report, and cancels after a number of reports if told to."""
 
     device = "cpu"
+    checkpoint = NoCheckpoint()
 
     def __init__(self, *services: object, cancel_after: int | None = None) -> None:
         self.reports: list[tuple[int, int]] = []

@@ -1,5 +1,6 @@
 """The parts that a sampler expands into: a start, one node per stage, a finish. Each is cached on its own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -120,21 +121,28 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
             require_weak_match(self.denoiser, self.weak)
         pool = ctx.service(ModelPool)
         negative = self.positive if self.negative is None else self.negative.as_negative()
-        start = self._start(ctx.device)
+        start, resumed = self._start(ctx.device), self._resumed(ctx)
+        taken = 0 if resumed is None else resumed.step - start.step
+        if resumed is not None:
+            ctx.progress(taken, self.leg.steps, note=f"goes on after step {taken} of {self.leg.steps}")
         kept = start.kept
         channels = None if kept is None else kept.channels()
         put_back = kept is not None and (kept.differential or not self.denoiser.inpainting)
         base = None if self.negative is None else negative
-        sampling = Sampling(base, StepClock(self.leg, start.step), whole_timesteps=rounds_timesteps(self.leg.solver))
+        sampling = Sampling(
+            base, StepClock(self.leg, start.step + taken), whole_timesteps=rounds_timesteps(self.leg.solver)
+        )
         with open_model(pool, self.denoiser, self.control, ctx.device, channels, sampling) as model:
             warn_of_attention(ctx, model.network.module)
             grid = self._grid(start.x)
-            report = StepReport(ctx, self.denoiser, self.leg.steps, parts=len(grid.tiles) if grid else 1)
+            report = StepReport(ctx, self.denoiser, self.leg.steps, parts=len(grid.tiles) if grid else 1, done=taken)
             with open_guider(ctx, self.leg.guider, model, self.positive, negative, self.weak) as guider:
                 asked = counted(guider, sampling)
                 if grid is not None:
                     asked = TiledGuider(asked, grid, report.part, model.focused)
-                state = run_stage(self.leg, start, asked, model.schedule, report.step, model.begin_step, put_back)
+                reports = (report.step, model.begin_step)
+                keep = self._keeper(ctx)
+                state = run_stage(self.leg, start, asked, model.schedule, *reports, put_back, resumed, keep)
             report.end(state)
         return StateOut(state=_to_payload(state, self.denoiser))
 
@@ -147,6 +155,23 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
         if self.state.model in ("", self.denoiser.fingerprint):
             return state
         return replace(state, solver=None, history=SolverState(), memory=None, settling=None)
+
+    def _resumed(self, ctx: RunContext) -> "SamplerState | None":
+        """Where an interrupted run of this very stage had come to."""
+        found = ctx.checkpoint.load()
+        return _from_payload(found, ctx.device) if isinstance(found, SamplingState) else None
+
+    def _keeper(self, ctx: RunContext) -> "Callable[[int, Callable[[], SamplerState]], None] | None":
+        """Writes down where sampling is, as often as asked."""
+        every = ctx.checkpoint.every_steps
+        if every == 0:
+            return None
+
+        def keep(taken: int, state: "Callable[[], SamplerState]") -> None:
+            if taken % every == 0:
+                ctx.checkpoint.save(_to_payload(state(), self.denoiser))
+
+        return keep
 
     def _grid(self, x: "Tensor") -> "TileGrid | None":
         """The tiles of latents [B, C, h, w]; None: they are looked at as a whole."""

@@ -24,12 +24,12 @@ class StepReport:
     `RunContext.progress` raises when the run was cancelled, which ends sampling.
     """
 
-    def __init__(self, ctx: RunContext, denoiser: DenoiserHandle, steps: int, parts: int = 1) -> None:
+    def __init__(self, ctx: RunContext, denoiser: DenoiserHandle, steps: int, parts: int = 1, done: int = 0) -> None:
         self._ctx = ctx
         self._denoiser = denoiser
         self._steps = steps
         self._parts = parts
-        self._done = 0
+        self._done = done
 
     def part(self, number: int) -> None:
         """Report that the parts before `number` (0-based) of the current step are done."""

@@ -39,12 +39,15 @@ def info(cache: str | None, as_json: bool) -> int:
     said = f"{found.entries:,} results, {nbytes_text(found.nbytes)} in {found.objects:,} files"
     if found.pinned:
         said += f", {found.pinned:,} pinned"
+    if found.checkpoints:
+        said += f", {found.checkpoints:,} interrupted nodes ({nbytes_text(found.checkpoint_bytes)})"
     data = {
         "folder": str(found.folder),
         "entries": found.entries,
         "objects": found.objects,
         "nbytes": found.nbytes,
         "pinned": found.pinned,
+        "checkpoints": found.checkpoints,
     }
     return _tell(as_json, data, f"{found.folder}: {said}")
 

@@ -77,6 +77,7 @@ class Workshop:
                 device=device,
                 threads={"cpu": threads} if threads else None,
                 services=self.services,
+                checkpoint_every_steps=self.settings.checkpoint_every_steps,
             )
         return self._executors[device]
 

@@ -16,12 +16,50 @@ ResourceEvent = Literal["model", "transfer", "remedy"]
 ran out and a remedy was taken."""
 
 
+class Checkpoint(Protocol):
+    """Where a long node can leave how far it is, for the case that its run is interrupted."""
+
+    @property
+    def every_steps(self) -> int:
+        """After how many steps it is to be saved, as the setting says; 0: never."""
+        ...
+
+    def load(self) -> Any | None:
+        """What an interrupted run of the same recipe saved last; None if there is nothing."""
+        ...
+
+    def save(self, state: Any) -> None:
+        """Keep a payload that can be stored, or plain JSON, in place of what was saved before.
+
+        Going on from it must give the very result, bit for bit, that the node gives without interruption. What can't
+        be written is reported once and ends nothing.
+        """
+        ...
+
+
+class NoCheckpoint:
+    """Of a node that runs where nothing is kept."""
+
+    every_steps = 0
+
+    def load(self) -> Any | None:
+        return None
+
+    def save(self, state: Any) -> None:
+        """Nothing is kept."""
+
+
 class RunContext(Protocol):
     """Handed to `Node.run`: progress, cancellation, and the services of the process (the model pool, for example)."""
 
     @property
     def device(self) -> str:
         """The device of this run in torch's notation: "cpu", "cuda:0", "mps"."""
+        ...
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where a node whose run may take minutes leaves how far it is."""
         ...
 
     def service(self, kind: type[S]) -> S:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from sdgraph.core.check import input_value
+from sdgraph.core.context import NoCheckpoint
 from sdgraph.core.graph import Graph, GraphNode
 from sdgraph.core.port import PortRef
 from sdgraph.errors import Problem, RunCancelled, SdgraphError
@@ -19,6 +20,7 @@ class _PlanningContext:
     """The run context of folded nodes, which use neither devices nor services."""
 
     device = "cpu"
+    checkpoint = NoCheckpoint()
 
     def __init__(self, node: str, problems: list[Problem]) -> None:
         self._node = node

@@ -48,6 +48,8 @@ def run_stage(
     on_step: Callable[[StepInfo], None] | None = None,
     before_step: Callable[[int, float], None] | None = None,
     put_back: bool = True,
+    resume: SamplerState | None = None,
+    keep: Callable[[int, Callable[[], SamplerState]], None] | None = None,
 ) -> SamplerState:
     """The state after the steps of `leg`.
 
@@ -57,7 +59,9 @@ def run_stage(
     `before_step` gets the 0-based index of each step in the leg and its noise level before the step looks at anything.
     Pictures that were finished early, in this leg or before, stay as they are and cost nothing more. What the state
     keeps is put back after every step, unless `put_back` is off, for a model that sees by itself what is kept.
-    Raises SamplingError `nothing-to-denoise` when the latents are free of noise already.
+    `keep` is called after every step but the last, with how many steps were taken and a way to get the state there.
+    Given back as `resume`, beside the same arguments, that state goes on as if nothing had been in between, bit for
+    bit. Raises SamplingError `nothing-to-denoise` when the latents are free of noise already.
     """
     schedule = schedule.for_latents(*state.x.shape[-2:])
     solver = make_solver(leg.solver, leg.eta)
@@ -70,7 +74,9 @@ def run_stage(
             hint="Start from noise, or add noise to the latents first.",
         )
     run = _LegRun(leg, state, guider, schedule, solver, put_back)
-    for step in run.steps:
+    if resume is not None:
+        run.resume(resume)
+    for step in run.left:
         if before_step is not None:
             before_step(step.index, step.span.sigma)
         denoised = run.take(step)
@@ -78,6 +84,8 @@ def run_stage(
             on_step(StepInfo(step.index, leg.steps, step.span.sigma, denoised))
         if leg.early_stop is not None and run.finish(step, leg.early_stop):
             break
+        if keep is not None and run.left:
+            keep(len(run.steps) - len(run.left), run.state)
     return run.state()
 
 
@@ -111,6 +119,21 @@ class _LegRun:
         self._sigma, self._nfe, self._taken = state.sigma, state.nfe, 0
         self._schedule, self._kept = schedule, state.kept if put_back else None
 
+    @property
+    def left(self) -> list[LegStep]:
+        """The steps that are still to be taken."""
+        return self.steps[self._taken :]
+
+    def resume(self, state: SamplerState) -> None:
+        """Go on where this leg, begun with the same state, had come to."""
+        self._taken, self._nfe, self._sigma = state.step - self._before.step, state.nfe, state.sigma
+        if self._solver.stochastic:
+            self._noises = NoiseStream(state.seeds, state.x.shape[1:], state.draws)
+        kept = (state.running, state.history, state.memory, state.settling)
+        self._active = Active.of(state.x, self._guider, *kept)
+        self._x = self._denoised = state.x
+        self._stopped = state.stopped[len(self._before.stopped) :]
+
     def take(self, step: LegStep) -> Tensor:
         """Take a step; the denoised latents [B, C, h, w] that it has come to."""
         active = self._active
@@ -136,7 +159,7 @@ class _LegRun:
         if done:
             items = [active.items[position] for position in done]
             self._x = scatter(self._x, items, self._put_back(self._denoised[items], 0.0, items))
-            saved = evaluations(self.steps[self._taken :], self._solver, active.history, self._guider)
+            saved = evaluations(self.left, self._solver, active.history, self._guider)
             step_count = self._before.step + self._taken
             self._stopped += tuple(Stop(item, step_count, self._nfe, saved) for item in items)
             self._active = active.take([place for place in range(len(active.items)) if place not in done])

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sdgraph.core.context import ResourceEvent
+from sdgraph.core.context import Checkpoint, NoCheckpoint, ResourceEvent
+from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.events import EventStream
+from sdgraph.engine.stores.checkpoints import Checkpoints
 from sdgraph.errors import Problem, RegistryError, RunCancelled
 
 S = TypeVar("S")
@@ -58,13 +60,61 @@ class Services:
         return found
 
 
+_NO_CHECKPOINT = NoCheckpoint()
+
+
+class KeptCheckpoint:
+    """The `Checkpoint` of one node, in a store."""
+
+    def __init__(
+        self, checkpoints: Checkpoints, key: CacheKey, every_steps: int, warn: Callable[[Problem], None]
+    ) -> None:
+        self.every_steps = every_steps
+        self._checkpoints = checkpoints
+        self._key = key
+        self._warn = warn
+        self._works = True
+        self.used = False
+        """Whether there is, or was, something saved."""
+
+    def load(self) -> Any | None:
+        found = self._checkpoints.load(self._key)
+        self.used = self.used or found is not None
+        return found
+
+    def save(self, state: Any) -> None:
+        if not self._works:
+            return
+        self.used = True
+        try:
+            self._checkpoints.save(self._key, state)
+        except (OSError, TypeError) as error:
+            self._works = False
+            message = f"How far the node is was not written: {error}."
+            hint = "The run goes on; if it is interrupted, the node starts from its beginning."
+            self._warn(Problem("checkpoint-not-written", message, hint, severity="warning"))
+
+    def drop(self) -> None:
+        """Remove what was saved: the node has its result."""
+        self._checkpoints.drop(self._key)
+
+
 class NodeContext:
     """The `RunContext` of one node in one run."""
 
-    __slots__ = ("_cancel", "_events", "_node", "_services", "device")
+    __slots__ = ("_cancel", "_events", "_node", "_services", "checkpoint", "device")
 
-    def __init__(self, node: str, device: str, services: Services, cancel: CancelToken, events: EventStream) -> None:
+    def __init__(
+        self,
+        node: str,
+        device: str,
+        services: Services,
+        cancel: CancelToken,
+        events: EventStream,
+        checkpoint: Checkpoint = _NO_CHECKPOINT,
+    ) -> None:
         self.device = device
+        self.checkpoint = checkpoint
         self._node = node
         self._services = services
         self._cancel = cancel
@@ -86,4 +136,6 @@ class NodeContext:
         self._events.emit("node_progress", self._node, done=done, total=total, preview=preview, **said)
 
     def tell(self, type: ResourceEvent, *, keep: bool = True, **data: Any) -> None:
+        if type == "remedy" and not data.get("storable", True):
+            self.checkpoint = _NO_CHECKPOINT  # what comes from here on is not what the node's key stands for
         self._events.tell(type, self._node, keep=keep, **data)

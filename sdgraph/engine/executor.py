@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
+from sdgraph.core.metering import Metering
 from sdgraph.core.node import Lane
 from sdgraph.core.recovery import Recovery
 from sdgraph.core.registry import Registry
@@ -39,8 +40,12 @@ class Executor:
         threads: Mapping[Lane, int] | None = None,
         services: Services | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        checkpoint_every_steps: int = 0,
     ) -> None:
-        """Raises SettingsError when a lane is given no thread."""
+        """Nodes of many steps write down how far they are after every `checkpoint_every_steps` steps; 0: never.
+
+        Raises SettingsError when a lane is given no thread.
+        """
         self.store = store
         self.device = device
         self.services = services or Services(registry.services)
@@ -49,7 +54,9 @@ class Executor:
         if min(self.threads.values()) < 1:
             raise SettingsError("threads-invalid", f"Every lane needs a thread; asked for {dict(self.threads)}.")
         self.clock = clock
+        self.checkpoint_every_steps = checkpoint_every_steps
         self.recovery = self.services.find(Recovery)
+        self.metering = self.services.find(Metering)
         self.maker = Maker(f"sdgraph {VERSION}", machine_id(), device)
         self.costs = NodeCosts()
         self._device_lock = threading.Lock()

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.core.context import running
-from sdgraph.engine.context import CancelToken, NodeContext
+from sdgraph.core.context import Checkpoint, NoCheckpoint, running
+from sdgraph.core.graph import GraphNode
+from sdgraph.engine.context import CancelToken, KeptCheckpoint, NodeContext
 from sdgraph.engine.cutoff import cover, make_key, output_digests
 from sdgraph.engine.events import EventStream
 from sdgraph.engine.flights import Flights, Turn
@@ -36,6 +37,7 @@ _TICK_S = 0.05
 _LOOK_S = 0.01
 """The same while jobs wait for what others compute."""
 _NO_TURN = nullcontext()
+_UNMEASURED = nullcontext()
 WAITING = "another run or process is computing it"
 
 
@@ -53,6 +55,7 @@ class Run:
         self._flights = Flights(executor.store, executor.costs)
         self._finished = threading.Event()
         self._problems: list[Problem] = []
+        self._checkpoints: dict[Job, KeptCheckpoint] = {}
         self._defect: BaseException | None = None
 
     def execute(self) -> RunReport:
@@ -247,21 +250,35 @@ class Run:
 
     def _run_node(self, job: Job, inputs: dict[str, Any]) -> Mapping[str, Any]:
         node, executor = job.step.node, self._executor
-        context = NodeContext(node.id, executor.device, executor.services, self._cancel, self._events)
+        context = NodeContext(
+            node.id, executor.device, executor.services, self._cancel, self._events, self._checkpoint(job)
+        )
         self._events.emit("node_started", node.id)
         started = executor.clock()
         with running(context):
             outputs, exact = with_remedies(
-                lambda: checked_outputs(node, node.spec.construct(inputs).run(context)),
-                executor.recovery,
-                inputs,
-                context,
+                lambda: self._attempt(node, inputs, context), executor.recovery, inputs, context
             )
         job.storable = exact and all(source.storable for source in job.sources)
         job.elapsed_s = executor.clock() - started
         job.ran = True
         executor.costs.learn(node.spec.type, job.elapsed_s)
         return outputs
+
+    def _checkpoint(self, job: Job) -> Checkpoint:
+        """Where the node can leave how far it is, if that is how far its key is."""
+        folder = self._executor.store.checkpoints
+        is_exact = all(source.storable for source in job.sources)
+        if folder is None or not is_exact or not job.step.node.spec.cls.node_cache:
+            return NoCheckpoint()
+        every = self._executor.checkpoint_every_steps
+        self._checkpoints[job] = KeptCheckpoint(folder, job.step.key, every, self._events.warn)
+        return self._checkpoints[job]
+
+    def _attempt(self, node: GraphNode, inputs: dict[str, Any], context: NodeContext) -> Mapping[str, Any]:
+        metering = self._executor.metering if node.spec.cls.node_lane == "device" else None
+        with metering.measuring(node.spec.type, inputs, context) if metering else _UNMEASURED:
+            return checked_outputs(node, node.spec.construct(inputs).run(context))
 
     def _gather(self, job: Job) -> dict[str, Any] | None:
         """The node's inputs; None when branches that it asks for have to run first."""
@@ -317,6 +334,9 @@ class Run:
             )
         except Exception as error:  # a pack's `size_bytes` or codec; the result itself is good
             self._codec_failed(job, error)
+        checkpoint = self._checkpoints.pop(job, None)
+        if checkpoint is not None and checkpoint.used:
+            self._executor.store.when_saved(checkpoint.drop)
 
     def _codec_failed(self, job: Job, error: Exception) -> None:
         spec = job.step.node.spec

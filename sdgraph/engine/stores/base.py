@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from sdgraph.core.porttype import Encoded, PortType
 from sdgraph.engine.cachekey import CacheKey
 from sdgraph.errors import Problem
+
+if TYPE_CHECKING:
+    from sdgraph.engine.stores.checkpoints import Checkpoints
 
 Release: TypeAlias = Callable[[], None]
 """Gives a claim back."""
@@ -74,6 +77,11 @@ class ResultStore(Protocol):
     Implementations are safe to use from several threads.
     """
 
+    @property
+    def checkpoints(self) -> Checkpoints | None:
+        """Where long nodes leave how far they are; None where nothing outlives the process."""
+        ...
+
     def find(self, key: CacheKey) -> str | None:
         """The name of the tier that has the key ("memory", "disk"), or None. Reads no payload."""
         ...
@@ -115,6 +123,10 @@ class ResultStore(Protocol):
         """Return when everything saved so far is where it will stay."""
         ...
 
+    def when_saved(self, work: Callable[[], None]) -> None:
+        """Do something quick once everything saved so far is where it will stay."""
+        ...
+
     def take_problems(self) -> list[Problem]:
         """What went wrong since the last call: damaged entries, a full disk."""
         ...
@@ -126,6 +138,8 @@ class ResultStore(Protocol):
 
 class NullStore:
     """Keeps nothing: every node runs."""
+
+    checkpoints: Checkpoints | None = None
 
     def find(self, key: CacheKey) -> str | None:
         return None
@@ -153,6 +167,9 @@ class NullStore:
 
     def flush(self) -> None:
         """Nothing is pending."""
+
+    def when_saved(self, work: Callable[[], None]) -> None:
+        work()
 
     def take_problems(self) -> list[Problem]:
         return []

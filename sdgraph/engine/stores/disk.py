@@ -18,6 +18,7 @@ from pathlib import Path
 from sdgraph.core.porttype import Blob
 from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.stores.base import Payloads, Release, Result, nothing_to_release
+from sdgraph.engine.stores.checkpoints import Checkpoints
 from sdgraph.engine.stores.index import DamagedRow, Index, IndexRow
 from sdgraph.engine.stores.leases import Leases
 from sdgraph.engine.stores.maintenance import Maintenance, unusable
@@ -62,6 +63,7 @@ class DiskStore(Maintenance):
         self._problems: list[Problem] = []
         self._told: set[str] = set()
         self._problem_lock = threading.Lock()
+        self.checkpoints = Checkpoints(folder / FORMAT_FOLDER / "checkpoints", payloads)
         self._objects = ObjectFiles(folder / FORMAT_FOLDER / "objects")
         try:
             (folder / FORMAT_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -214,6 +216,9 @@ class DiskStore(Maintenance):
 
     def flush(self) -> None:
         """Every save has been written when it returns."""
+
+    def when_saved(self, work: Callable[[], None]) -> None:
+        work()
 
     def take_problems(self) -> list[Problem]:
         with self._problem_lock:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.stores.base import Provenance, Result
+from sdgraph.engine.stores.checkpoints import Checkpoints
 from sdgraph.engine.stores.index import Index, IndexRow
 from sdgraph.engine.stores.leases import Leases
 from sdgraph.engine.stores.objects import ObjectFiles
@@ -29,6 +30,9 @@ class StoreInfo:
     objects: int
     nbytes: int
     pinned: int
+    checkpoints: int
+    """Nodes that were interrupted and can go on where they were."""
+    checkpoint_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Maintenance(ABC):
     """
 
     folder: Path
+    checkpoints: Checkpoints
     _index: Index
     _objects: ObjectFiles
     _leases: Leases
@@ -68,7 +73,8 @@ class Maintenance(ABC):
         """Counts and bytes, as the store keeps account of them; `verify` and `gc` count anew."""
         with self._maintained():
             objects, nbytes = self._index.totals() or self._count()
-            return StoreInfo(self.folder, self._index.count(), objects, nbytes, len(self._pins.all()))
+            pinned, left = len(self._pins.all()), self.checkpoints.totals()
+            return StoreInfo(self.folder, self._index.count(), objects, nbytes, pinned, *left)
 
     def show(self, key: CacheKey) -> EntryInfo:
         """What is known of a result. Raises StoreError [result-missing]."""
@@ -127,11 +133,13 @@ class Maintenance(ABC):
     def gc(self, budget_bytes: int) -> tuple[int, int]:
         """Remove the entries least worth keeping until the objects fit the budget, and files that nothing names.
 
-        What is pinned, or used by a run that is going on, stays. Returns the number of entries removed and the bytes
-        freed.
+        Checkpoints go when they are a week old, or their node has its result. What is pinned, or used by a run that is
+        going on, stays. Returns the number of entries removed and the bytes freed.
         """
         with self._maintained():
-            return collect(self._index, self._objects, budget_bytes, self._may_go())
+            freed_before = self.checkpoints.collect(self._index.has)
+            removed, freed = collect(self._index, self._objects, budget_bytes, self._may_go())
+            return removed, freed_before + freed
 
     def clear(self, *, pinned: bool = False) -> int:
         """Remove everything that is not pinned, or everything. Returns the number of entries removed."""
@@ -144,6 +152,7 @@ class Maintenance(ABC):
             for digest, path in self._objects.all():
                 if digest and digest not in named:  # another process may be writing a temporary file
                     path.unlink(missing_ok=True)
+            self.checkpoints.clear()
             for key in self._pins.all() - kept:
                 self._pins.remove(key)
             self._count()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.stores.base import Payloads, Release, Result, nothing_to_release
+from sdgraph.engine.stores.checkpoints import Checkpoints
 from sdgraph.errors import Problem
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
@@ -31,6 +32,8 @@ class _Entry:
 
 class MemoryStore:
     """A `ResultStore` that holds the objects themselves; lost when the process ends."""
+
+    checkpoints: Checkpoints | None = None
 
     def __init__(self, payloads: Payloads, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
         self.budget_bytes = budget_bytes
@@ -133,6 +136,9 @@ class MemoryStore:
 
     def flush(self) -> None:
         """Nothing is pending."""
+
+    def when_saved(self, work: Callable[[], None]) -> None:
+        work()
 
     def take_problems(self) -> list[Problem]:
         return []

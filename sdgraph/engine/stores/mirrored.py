@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from sdgraph.engine.cachekey import CacheKey
@@ -34,6 +34,7 @@ class MirroredStore:
         self, disk: DiskStore, remote: Remote, payloads: Payloads, *, close_wait_s: float = CLOSE_WAIT_S
     ) -> None:
         self.disk = disk
+        self.checkpoints = disk.checkpoints
         self.remote = remote
         self._payloads = payloads
         self._close_wait_s = close_wait_s
@@ -122,6 +123,9 @@ class MirroredStore:
     def flush(self) -> None:
         """Everything is on disk; a run does not wait for the remote store."""
         self.disk.flush()
+
+    def when_saved(self, work: Callable[[], None]) -> None:
+        self.disk.when_saved(work)
 
     def take_problems(self) -> list[Problem]:
         with self._changed:

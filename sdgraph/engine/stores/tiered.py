@@ -32,6 +32,7 @@ class TieredStore:
     ) -> None:
         self.fast = fast
         self.slow = slow
+        self.checkpoints = slow.checkpoints
         self.pending_budget_bytes = pending_budget_bytes
         self._payloads = payloads
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sdgraph-store")
@@ -128,6 +129,9 @@ class TieredStore:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs == 0)
         self.slow.flush()
+
+    def when_saved(self, work: Callable[[], None]) -> None:
+        self._later(work, 0)
 
     def take_problems(self) -> list[Problem]:
         with self._changed:
