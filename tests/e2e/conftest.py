@@ -10,11 +10,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.e2e.editor import Editor
 from tools.browser import browsing
 from tools.serving import Server, serving
+
+WAIT_MS = 30_000
+"""Patience with a page on a machine that does other things as well; a test that passes needs a fraction of it."""
 
 
 @pytest.fixture(scope="package")
@@ -27,6 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 @pytest.fixture(scope="package")
 def browser() -> Generator[Browser]:
     """A real Chromium."""
+    expect.set_options(timeout=WAIT_MS)
     with browsing() as running:
         yield running
 
@@ -35,7 +39,7 @@ def browser() -> Generator[Browser]:
 def context(browser: Browser) -> Generator[BrowserContext]:
     """A browser that has been nowhere yet."""
     made = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(WAIT_MS)
     yield made
     made.close()
 

@@ -1,0 +1,65 @@
+"""Workflows come out of pictures, files and templates."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, expect
+
+from tests.e2e.editor import RUN_MS, Editor, document
+from tools.serving import Server
+
+
+def test_a_dropped_picture_opens_the_workflow_that_drew_it(
+    editor: Editor, server: Server, context: BrowserContext
+) -> None:
+    editor.load("txt2img")
+    editor.fill(editor.dock("Inputs").get_by_label("Seed", exact=True), "99")
+    editor.run()
+    editor.wait_for_picture("save", RUN_MS)
+    newest = server.get("/api/runs?limit=1")["runs"][0]["run_id"]
+    picture = server.get(f"/api/runs/{newest}")["outputs"]["image"][0]
+    with urllib.request.urlopen(f"{server.url}api/results/{picture['digest']}") as answer:
+        content = answer.read()
+
+    other = Editor.opened(context.new_page(), server.url)
+    other.page.keyboard.press("Control+a")
+    other.page.keyboard.press("Delete")
+    other.drop("result.png", content, "image/png")
+    expect(other.nodes).to_have_count(len(document("txt2img")["nodes"]))
+    expect(other.dock("Inputs").get_by_label("Seed", exact=True)).to_have_value("99")
+
+
+def test_unknown_nodes_are_shown_and_saved_as_they_are(editor: Editor, tmp_path: Path) -> None:
+    given = document("txt2img")
+    unknown = {"type": "other.pack", "version": 9, "values": {"anything": [1, {"deep": None}]}}
+    editor.open_document(given | {"nodes": given["nodes"] | {"mystery": unknown}})
+    problem = editor.dock("Problems").get_by_role("button", name="other.pack")
+    problem.click()
+    expect(editor.node("mystery")).to_be_in_viewport()
+    expect(editor.node("mystery")).to_contain_text("Unknown")
+
+    editor.page.keyboard.press("Control+e")
+    with editor.page.expect_download() as download:
+        editor.page.get_by_role("button", name="Save txt2img.json").click()
+    download.value.save_as(tmp_path / "saved.json")
+    saved = json.loads((tmp_path / "saved.json").read_text())
+    assert saved["nodes"]["mystery"] == unknown
+
+
+def test_a_workflow_is_exported_as_a_program_and_as_requests(editor: Editor) -> None:
+    editor.load("txt2img")
+    editor.page.keyboard.press("Control+e")
+    dialog = editor.page.get_by_role("dialog", name="Export")
+    for tab, words in (("curl", "/api/runs"), ("Python client", "sdgraph.client"), ("Python", "wf.add(")):
+        dialog.get_by_role("tab", name=tab, exact=True).click()
+        expect(dialog.get_by_role("tabpanel")).to_contain_text(words)
+
+
+def test_a_file_that_is_no_workflow_is_refused_in_words(editor: Editor) -> None:
+    editor.load("txt2img")
+    editor.drop("notes.json", b'{"not": "a workflow"}', "application/json")
+    expect(editor.page.get_by_role("alert").or_(editor.page.get_by_role("status")).first).to_be_visible()
+    expect(editor.nodes).to_have_count(len(document("txt2img")["nodes"]))
