@@ -86,6 +86,7 @@ web-check: $(EDITOR)
 docs: $(INSTALLED)
 	$(BIN)/python -m tools.node_pages
 	$(BIN)/python -m sdgraph.settings >docs/guide/settings.md
+	$(BIN)/python -m tools.api_types
 
 pictures: $(INSTALLED)
 	$(BIN)/python -m tools.pictures

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from sdgraph.server.schemas import Described
 
 
-class OpenAnswer(BaseModel):
+class OpenAnswer(Described):
     """The workflow that was in a file."""
 
     workflow: dict[str, Any]
 
 
-class ExportRequest(BaseModel):
+class ExportRequest(Described):
     """A workflow that is wanted in another form."""
 
     model_config = ConfigDict(extra="forbid")
@@ -23,13 +25,13 @@ class ExportRequest(BaseModel):
     kind: Literal["python"] = "python"
 
 
-class ExportAnswer(BaseModel):
+class ExportAnswer(Described):
     """A workflow in another form."""
 
     text: str
 
 
-class TokensRequest(BaseModel):
+class TokensRequest(Described):
     """A prompt and how it is written."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,14 +41,14 @@ class TokensRequest(BaseModel):
     """`auto` reads it as nodes do that are not told otherwise."""
 
 
-class SegmentOut(BaseModel):
+class SegmentOut(Described):
     """A piece of a prompt and its weight."""
 
     text: str
     weight: float
 
 
-class TokensAnswer(BaseModel):
+class TokensAnswer(Described):
     """What a prompt comes to. Of a prompt that changes over the steps, its longest text counts."""
 
     tokens: int

@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from sdgraph.server.schemas import ChangeOut, ProblemOut
+from sdgraph.server.schemas import ChangeOut, Described, ProblemOut
 
 Status = Literal["queued", "running", "done", "partial", "failed", "cancelled"]
 _STATES = "|".join(get_args(Status))
 
 
-class RunAccepted(BaseModel):
+class RunAccepted(Described):
     """A run that waits."""
 
     run_id: str
 
 
-class RunChange(BaseModel):
+class RunChange(Described):
     """Where a run that waits is to stand; one of the two."""
 
     model_config = ConfigDict(extra="forbid")
@@ -30,10 +30,10 @@ class RunChange(BaseModel):
     """The id of the run that is to come right after it, and whose priority it takes."""
 
 
-class RunQuery(BaseModel):
+class RunQuery(Described):
     """Which runs are listed."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     search: str = Field("", max_length=1000)
     """Words that all occur in the workflow's name, a prompt or the value of an input."""
@@ -47,16 +47,16 @@ class RunQuery(BaseModel):
     limit: int = Field(50, ge=1, le=200)
 
 
-class ForgetQuery(BaseModel):
+class ForgetQuery(Described):
     """How a run is deleted."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     forget: bool = False
     """Remove a run that ended from the history, instead of cancelling one."""
 
 
-class PictureOut(BaseModel):
+class PictureOut(Described):
     """A picture that a run gave."""
 
     model_config = ConfigDict(extra="allow")
@@ -69,7 +69,7 @@ class PictureOut(BaseModel):
     height_px: int | None = None
 
 
-class NodeOut(BaseModel):
+class NodeOut(Described):
     """What became of one node."""
 
     status: Literal["ran", "hit", "failed", "skipped"]
@@ -84,7 +84,7 @@ class NodeOut(BaseModel):
     elapsed_s: float | None = None
 
 
-class RunRow(BaseModel):
+class RunRow(Described):
     """A run as lists show it."""
 
     run_id: str
@@ -124,7 +124,7 @@ class RunOut(RunRow):
     peak_memory_bytes: int | None = None
 
 
-class RunList(BaseModel):
+class RunList(Described):
     """Some runs, the newest first."""
 
     runs: list[RunRow]

@@ -9,7 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sdgraph.errors import Severity
 
 
-class _Schema(BaseModel):
+class Described(BaseModel):
+    """A model whose fields' docstrings are in the OpenAPI document."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class _Schema(Described):
     model_config = ConfigDict(extra="forbid")
 
 
@@ -32,7 +38,7 @@ class PlanRequest(_Schema):
     """Of runs that wait, the one with the highest goes first."""
 
 
-class ProblemOut(BaseModel):
+class ProblemOut(Described):
     """One thing that is wrong."""
 
     code: str
@@ -43,14 +49,14 @@ class ProblemOut(BaseModel):
     severity: Severity = "error"
 
 
-class CheckAnswer(BaseModel):
+class CheckAnswer(Described):
     """Everything that is wrong with a workflow."""
 
     ok: bool
     problems: list[ProblemOut]
 
 
-class ChangeOut(BaseModel):
+class ChangeOut(Described):
     """A value of a node that is not what it was in the previous run."""
 
     port: str
@@ -58,7 +64,7 @@ class ChangeOut(BaseModel):
     after: str = Field(alias="to")
 
 
-class PlanRow(BaseModel):
+class PlanRow(Described):
     """What is to be done about one node."""
 
     action: Literal["run", "hit", "maybe", "unused"]
@@ -69,14 +75,14 @@ class PlanRow(BaseModel):
     """What changed at the node itself since the previous run."""
     began_at: str | None = None
     """The node upstream where the change began."""
-    store: str | None
+    store: str | None = None
     """The tier that has the result."""
     key: str
     estimated_s: float | None = None
     """Seconds that it will take to run, if nodes of its type have run before."""
 
 
-class PlanAnswer(BaseModel):
+class PlanAnswer(Described):
     """What a run would do."""
 
     workflow: str
@@ -90,7 +96,7 @@ class PlanAnswer(BaseModel):
     problems: list[ProblemOut]
 
 
-class WorkflowEntry(BaseModel):
+class WorkflowEntry(Described):
     """A workflow that the server has."""
 
     name: str
@@ -103,13 +109,13 @@ class WorkflowEntry(BaseModel):
     """Changes with the content: the ETag."""
 
 
-class WorkflowList(BaseModel):
+class WorkflowList(Described):
     """The workflows that the server has, by name."""
 
     workflows: list[WorkflowEntry]
 
 
-class Health(BaseModel):
+class Health(Described):
     """Whether the server works."""
 
     status: Literal["ok"]
