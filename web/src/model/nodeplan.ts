@@ -62,9 +62,9 @@ function isRunning(row: PlanRow): boolean {
   return row.action === "run" || row.action === "maybe";
 }
 
-/** A short form of a time: "0.3 s", "4 s", "2 min", "1 h 5 min". */
+/** A short form of a time: "under 0.1 s", "0.3 s", "4 s", "2 min", "1 h 5 min". */
 export function shortTime(seconds: number): string {
-  if (seconds < 0.05) return "0 s";
+  if (seconds < 0.05) return "under 0.1 s";
   if (seconds < 9.95) return `${seconds < 0.95 ? seconds.toFixed(1) : Math.round(seconds * 10) / 10} s`;
   if (seconds < 99.5) return `${Math.round(seconds)} s`;
   const minutes = Math.round(seconds / 60);

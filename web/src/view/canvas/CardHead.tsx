@@ -84,7 +84,10 @@ function TitleField({ id, title, usual }: { readonly id: string; readonly title:
   const at = useEditor((state) => openGraphName(state.path));
   const field = useRef<HTMLInputElement>(null);
   const left = useRef(false);
-  useEffect(() => field.current?.select(), []);
+  useEffect(() => {
+    field.current?.focus();
+    field.current?.select();
+  }, []);
   const close = (text: string | null) => {
     if (left.current) return;
     left.current = true;

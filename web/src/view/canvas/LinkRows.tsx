@@ -15,11 +15,13 @@ export interface LinkRowsProps {
   readonly outputs: readonly OutputPort[];
   readonly read: string;
   readonly entry: NodeEntry;
+  /** Names of inputs that the graph exposes: something outside feeds them. */
+  readonly exposed: ReadonlySet<string>;
   /** Without words: the ports of a folded node. */
   readonly bare?: boolean;
 }
 
-export function LinkRows({ id, inputs, outputs, read, entry, bare = false }: LinkRowsProps) {
+export function LinkRows({ id, inputs, outputs, read, entry, exposed, bare = false }: LinkRowsProps) {
   const isRead = new Set(read.split(" "));
   const rows = Array.from(
     { length: Math.max(inputs.length, outputs.length) },
@@ -29,7 +31,15 @@ export function LinkRows({ id, inputs, outputs, read, entry, bare = false }: Lin
     <div className={styles.links} data-bare={bare}>
       {rows.map(([input, output]) => (
         <div key={`${input?.name} ${output?.name}`} className={styles.link}>
-          {input && <Input id={id} port={input} connected={own(entry.links, input.name) !== undefined} bare={bare} />}
+          {input && (
+            <Input
+              id={id}
+              port={input}
+              connected={own(entry.links, input.name) !== undefined}
+              exposed={exposed.has(input.name)}
+              bare={bare}
+            />
+          )}
           {output && <Output id={id} port={output} connected={isRead.has(output.name)} bare={bare} />}
         </div>
       ))}
@@ -37,17 +47,26 @@ export function LinkRows({ id, inputs, outputs, read, entry, bare = false }: Lin
   );
 }
 
-function Input({ id, port, connected, bare }: { id: string; port: InputPort; connected: boolean; bare: boolean }) {
-  const missing = port.required && !connected;
+interface InputProps {
+  readonly id: string;
+  readonly port: InputPort;
+  readonly connected: boolean;
+  readonly exposed: boolean;
+  readonly bare: boolean;
+}
+
+function Input({ id, port, connected, exposed, bare }: InputProps) {
+  const missing = port.required && !connected && !exposed;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
     <span
       className={styles.input}
       data-missing={missing}
       data-optional={port.optional}
+      data-exposed={exposed}
       onContextMenu={menu(id, port.name, "input")}
     >
-      <PortHandle node={id} port={port.name} side="input" type={port.type} connected={connected} />
+      <PortHandle node={id} port={port.name} side="input" type={port.type} connected={connected || exposed} />
       {!bare && (
         <span className={styles.word} {...tip(() => <PortTip port={port} />)}>
           {portLabel(port.name, port.unit)}

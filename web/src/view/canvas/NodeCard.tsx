@@ -19,6 +19,8 @@ import { useExposed } from "./useExposed";
 import { ValueRow } from "./ValueRow";
 import { categoryColor } from "./words";
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** Below this zoom widgets could not be used: values are shown as text. */
 const FAR = 0.45;
 
@@ -46,6 +48,7 @@ export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps
             outputs={ports.outputs}
             read={data.read}
             entry={entry}
+            exposed={NONE}
             bare
           />
         </div>
@@ -64,7 +67,14 @@ function Body({ id, data, far }: { readonly id: string; readonly data: CardNode[
   const hidden = valuePorts(ports.inputs).length - values.length;
   return (
     <>
-      <LinkRows id={id} inputs={linkPorts(ports.inputs)} outputs={ports.outputs} read={data.read} entry={entry} />
+      <LinkRows
+        id={id}
+        inputs={linkPorts(ports.inputs)}
+        outputs={ports.outputs}
+        read={data.read}
+        entry={entry}
+        exposed={exposed}
+      />
       {values.length > 0 && (
         <div className={styles.values}>
           {values.map((port) => (

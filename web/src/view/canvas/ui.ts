@@ -43,6 +43,13 @@ interface CanvasUi {
 }
 
 const LIBRARY = "sdgraph.library";
+const WIDE_PX = 1600;
+
+/** What the person chose; at first the library is open where it leaves the canvas enough room. */
+function libraryOpen(): boolean {
+  const chosen = globalThis.localStorage?.getItem(LIBRARY) ?? null;
+  return chosen === null ? (globalThis.innerWidth ?? 0) >= WIDE_PX : chosen === "open";
+}
 
 export const useCanvasUi = create<CanvasUi>(() => ({
   palette: null,
@@ -52,7 +59,7 @@ export const useCanvasUi = create<CanvasUi>(() => ({
   renaming: null,
   help: false,
   links: null,
-  library: globalThis.localStorage?.getItem(LIBRARY) !== "closed",
+  library: libraryOpen(),
 }));
 
 export const ui = {

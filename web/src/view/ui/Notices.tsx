@@ -1,7 +1,7 @@
 /** Messages that go away by themselves: beside the pointer when they are about a place, else in the corner. */
 
 import { useEffect } from "react";
-import { useEditor } from "../../store/context";
+import { useEditor, useEditorStore } from "../../store/context";
 import type { Notice } from "../../store/state";
 import { Check, Close, Warn } from "./icons";
 import styles from "./Notices.module.css";
@@ -12,8 +12,19 @@ function durationMs({ text, hint = "" }: Notice): number {
 }
 
 export function Notices() {
+  const store = useEditorStore();
   const notices = useEditor((state) => state.notices);
   const placed = notices.filter((notice) => notice.at !== undefined);
+  useEffect(() => {
+    // What was said about a place is over when the person goes on.
+    const goOn = (event: PointerEvent) => {
+      const inside = event.target instanceof Element && event.target.closest(`.${styles.placed}`) !== null;
+      if (!inside)
+        for (const { id, at } of store.getState().notices) if (at !== undefined) store.getState().dismiss(id);
+    };
+    window.addEventListener("pointerdown", goOn, true);
+    return () => window.removeEventListener("pointerdown", goOn, true);
+  }, [store]);
   return (
     <>
       <div className={styles.corner} role="status" aria-live="polite">

@@ -1,6 +1,6 @@
 /** Tooltips: one for the whole window, shown after a moment beside what is pointed at or focused. */
 
-import { type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type FocusEvent, type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { createPortal } from "react-dom";
 import { create } from "zustand";
 import styles from "./Tip.module.css";
@@ -17,10 +17,10 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 
 function show(content: ReactNode, element: Element, side: Shown["side"]): void {
   clearTimeout(timer);
-  timer = setTimeout(
-    () => useTip.setState({ shown: { content, beside: element.getBoundingClientRect(), side } }),
-    DELAY_MS,
-  );
+  timer = setTimeout(() => {
+    // What was pressed may be gone: a button that became another one.
+    if (element.isConnected) useTip.setState({ shown: { content, beside: element.getBoundingClientRect(), side } });
+  }, DELAY_MS);
 }
 
 /** Take the tooltip away, for example because a press has an effect of its own. */
@@ -35,7 +35,15 @@ export function tip(content: () => ReactNode, side: Shown["side"] = "below") {
     const found = content();
     if (found) show(found, event.currentTarget, side);
   };
-  return { onPointerEnter: open, onFocus: open, onPointerLeave: hideTip, onBlur: hideTip, onPointerDown: hideTip };
+  // A press gives the focus too, but whoever presses does not ask what would happen.
+  const byKeyboard = (event: FocusEvent) => event.currentTarget.matches(":focus-visible") && open(event);
+  return {
+    onPointerEnter: open,
+    onFocus: byKeyboard,
+    onPointerLeave: hideTip,
+    onBlur: hideTip,
+    onPointerDown: hideTip,
+  };
 }
 
 /** Renders the tooltip. Once in the window. */
