@@ -77,15 +77,15 @@ class Settings(BaseSettings):
         description="Model references, separated by commas, whose models stay once they are loaded, whatever the "
         "budgets say.",
     )
-    memory_remedies: Literal["all", "exact", "off"] = Field(
-        "all",
-        description="What is done when a device's memory runs out: `all` remedies one after another, only `exact` ones, "
-        "whose results are stored like any other, or none (`off`).",
+    device_memory_bytes: ByteSize | None = Field(
+        None,
+        description="What a run may take of its device's memory, weights and all: `sdgraph plan` warns when it expects "
+        "more. Without it that is what the device has.",
     )
     memory_remedies: Literal["all", "exact", "off"] = Field(
         "all",
-        description="What is done when a device's memory runs out: `all` remedies one after another, only `exact` ones, "
-        "whose results are stored like any other, or none (`off`).",
+        description="What is done when a device's memory runs out: `all` remedies one after another, only `exact` "
+        "ones, whose results are stored like any other, or none (`off`).",
     )
     device: str = Field(
         "auto",

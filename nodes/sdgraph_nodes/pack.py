@@ -1,7 +1,9 @@
 """The built-in pack: every node type, port type and service that ships with sdgraph."""
 
+from sdgraph.core.metering import Metering
 from sdgraph.core.pack import NodePack
 from sdgraph.core.recovery import Recovery
+from sdgraph.models.memory.meter import MemoryMeter
 from sdgraph.models.memory.recovery import MemoryRecovery
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.types import PORT_TYPES
@@ -127,5 +129,5 @@ PACK = NodePack(
         Switch,
     ),
     port_types=PORT_TYPES,
-    services={ModelPool: ModelPool, Recovery: MemoryRecovery},
+    services={ModelPool: ModelPool, Recovery: MemoryRecovery, Metering: MemoryMeter},
 )

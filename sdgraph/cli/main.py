@@ -20,6 +20,7 @@ from sdgraph.cli.signals import interrupt_on_sigterm
 _COMMANDS = {
     "run": "Run a workflow and write its results.",
     "plan": "Show what a run would do, and why.",
+    "warm": "Load the models that a run would need.",
     "check": "List everything that is wrong with workflows.",
     "nodes": "Show the node types, or one of them.",
     "serve": "Answer HTTP requests.",

@@ -7,12 +7,14 @@ from typing import Any
 import click
 
 from sdgraph.cli.loading import Loaded, load
+from sdgraph.cli.models import expect
 from sdgraph.cli.options import cache_option, file_argument, input_options, json_option
 from sdgraph.cli.stores import open_shelf
 from sdgraph.cli.streams import out, out_json, show_problems, table
 from sdgraph.core.registry import Registry
 from sdgraph.engine.plan import Plan, make_plan
 from sdgraph.engine.planview import plan_counts, plan_rows
+from sdgraph.models.memory.predict import Prediction
 from sdgraph.settings import read_settings
 
 
@@ -41,12 +43,16 @@ def plan(
     with open_shelf(settings, registry) as shelf:
         before = shelf.journal.read(loaded.name) if shelf.journal else None
         made = make_plan(loaded.graph, shelf.store, outputs=only or None, before=before)
+    expected = expect(made, settings)
+    show_problems(expected.problems())
     if as_json:
-        out_json(_as_json(made, loaded))
+        out_json(_as_json(made, loaded, expected))
     else:
         rows = [(name, row["action"], row["store"] or "", row["reason"]) for name, row in plan_rows(made).items()]
         out(table(rows, ("node", "plan", "where", "reason")))
         out(_summary(made))
+        if expected.node is not None:
+            out(_memory(expected))
     return 0
 
 
@@ -57,11 +63,20 @@ def _summary(made: Plan) -> str:
     return ", ".join([text, *more])
 
 
-def _as_json(made: Plan, loaded: Loaded) -> dict[str, Any]:
+def _memory(expected: Prediction) -> str:
+    weights, peak = (size / 2**20 for size in (expected.weights_bytes, expected.peak_bytes))
+    text = f"memory: at most {peak:,.0f} MiB of {expected.device}, {weights:,.0f} MiB of them weights"
+    if not expected.unmeasured:
+        return f"{text}; most at {expected.node}"
+    return f"{text}; not measured yet: {', '.join(expected.unmeasured)}"
+
+
+def _as_json(made: Plan, loaded: Loaded, expected: Prediction) -> dict[str, Any]:
     rows = plan_rows(made)
     return {
         "workflow": loaded.name,
         "nodes": rows,
         **plan_counts(rows),
-        "problems": [problem.to_json() for problem in loaded.warnings],
+        "memory": None if expected.node is None else expected.to_json(),
+        "problems": [problem.to_json() for problem in (*loaded.warnings, *expected.problems())],
     }

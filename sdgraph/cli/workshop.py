@@ -9,9 +9,10 @@ from typing import Any
 from sdgraph import __version__
 from sdgraph.cli.loading import Loaded
 from sdgraph.cli.memory import peak_memory_bytes
-from sdgraph.cli.models import make_pool
+from sdgraph.cli.models import make_pool, open_peaks
 from sdgraph.cli.stores import Shelf
 from sdgraph.core.inline import self_contained
+from sdgraph.core.metering import Metering
 from sdgraph.core.recovery import Recovery
 from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken, Services
@@ -22,6 +23,7 @@ from sdgraph.engine.plan import Action, Plan, make_plan
 from sdgraph.engine.record import records_of
 from sdgraph.engine.report import RunReport, RunStatus
 from sdgraph.models.device import resolve_device
+from sdgraph.models.memory.meter import MemoryMeter
 from sdgraph.models.memory.recovery import MemoryRecovery
 from sdgraph.models.pool import ModelPool
 from sdgraph.settings import Settings
@@ -37,6 +39,7 @@ class Workshop:
         factories: dict[type, Callable[[], object]] = dict(registry.services)
         factories[ModelPool] = self._make_pool
         factories[Recovery] = lambda: MemoryRecovery(settings.memory_remedies)
+        factories[Metering] = lambda: MemoryMeter(open_peaks(settings))
         self.services = Services(factories)
         self._executors: dict[str, Executor] = {}
 

@@ -30,8 +30,11 @@ class Known(dict[str, Any]):
         self.warnings.append(Problem(code, message, hint, port=port, severity="warning"))
 
 
-def check_facts(graph: Graph, problems: list[Problem]) -> None:
-    """Let every node that can tell say what its outputs will be; adds what the nodes refuse to `problems`."""
+def check_facts(graph: Graph, problems: list[Problem]) -> dict[PortRef, Any]:
+    """Let every node that can tell say what its outputs will be; adds what the nodes refuse to `problems`.
+
+    Returns the facts of the outputs.
+    """
     facts: dict[PortRef, Any] = {}
     for node in graph.nodes.values():
         if not node.spec.has_infer:
@@ -49,6 +52,7 @@ def check_facts(graph: Graph, problems: list[Problem]) -> None:
             continue
         problems.extend(replace(warning, node=node.id) for warning in known.warnings)
         facts.update({PortRef(node.id, port): fact for port, fact in found.items() if fact is not None})
+    return facts
 
 
 def _failed(node: GraphNode, error: Exception) -> Problem:

@@ -16,7 +16,7 @@ class Remedy:
     """One thing to do before a node is tried again."""
 
     name: str
-    """A stable id such as "free-memory"."""
+    """A stable id such as "free_memory"."""
     text: str
     """One sentence: what is done."""
     take: Callable[[], AbstractContextManager[object]]

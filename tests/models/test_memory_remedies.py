@@ -15,6 +15,7 @@ from sdgraph_nodes.sampler import Sampler
 from sdgraph_nodes.vae import VaeDecode
 
 from sdgraph import Executor, MemoryStore, Payloads, Registry, Workflow, build_graph, make_plan
+from sdgraph.core.graph import Graph
 from sdgraph.core.recovery import Recovery
 from sdgraph.engine.report import RunReport
 from sdgraph.models.attention_backend import processors
@@ -46,13 +47,13 @@ def latents(checkpoint: Checkpoint, batch: int, side: int) -> Latents:
 
 def test_remedies_go_from_what_changes_no_bit_to_what_changes_the_picture(tiny: Checkpoint) -> None:
     drawn = {"denoiser": tiny.denoiser, "latents": latents(tiny, 1, 8)}
-    assert names(drawn) == ["free-memory", "one-at-a-time", "sliced-attention"]
+    assert names(drawn) == ["free_memory", "one_at_a_time", "sliced_attention"]
     large = {"vae": tiny.vae, "latents": latents(tiny, 2, 48), "tile_px": 0}
-    assert names(large) == ["free-memory", "one-at-a-time", "tiles-256", "tiles-128"]
-    assert names(large, "exact") == ["free-memory", "one-at-a-time"]
-    assert names({**large, "tile_px": 256}) == ["free-memory", "one-at-a-time", "tiles-128"]
-    assert names({"vae": tiny.vae, "latents": latents(tiny, 1, 8), "tile_px": 0}) == ["free-memory"]
-    assert names({"text_encoder": tiny.text_encoder}) == ["free-memory"]
+    assert names(large) == ["free_memory", "one_at_a_time", "tiles_256", "tiles_128"]
+    assert names(large, "exact") == ["free_memory", "one_at_a_time"]
+    assert names({**large, "tile_px": 256}) == ["free_memory", "one_at_a_time", "tiles_128"]
+    assert names({"vae": tiny.vae, "latents": latents(tiny, 1, 8), "tile_px": 0}) == ["free_memory"]
+    assert names({"text_encoder": tiny.text_encoder}) == ["free_memory"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,8 @@ class Studio:
         self.executor = Executor(self.registry, self.store)
         self.executor.recovery = MemoryRecovery(allowed)
 
-    def run(self, width_px: int = 192, batch: int = 2) -> RunReport:
+    def graph(self, width_px: int = 192, batch: int = 2) -> Graph:
+        """Draws pictures from noise."""
         workflow = Workflow("memory")
         sd = workflow.add("sd", LoadCheckpoint(source="synthetic:sd15-tiny")).out
         prompt = workflow.add("prompt", EncodeText(text_encoder=sd.text_encoder, prompt="a star")).out.conditioning
@@ -167,8 +169,10 @@ class Studio:
         drawn = workflow.add("sample", sampler).out
         image = workflow.add("image", VaeDecode(vae=sd.vae, latents=drawn.latents)).out
         workflow.output("image", image.image)
-        plan = make_plan(build_graph(workflow.to_document(), self.registry), self.store)
-        return self.executor.run(plan)
+        return build_graph(workflow.to_document(), self.registry)
+
+    def run(self, width_px: int = 192, batch: int = 2) -> RunReport:
+        return self.executor.run(make_plan(self.graph(width_px, batch), self.store))
 
 
 def remedies(report: RunReport) -> list[tuple[str, str]]:
@@ -211,7 +215,7 @@ def test_a_decode_that_does_not_fit_is_done_picture_by_picture_and_stored(
     studio = Studio()
     report = studio.run()
     assert report.status == "done"
-    assert remedies(report) == [("image", "free-memory"), ("image", "one-at-a-time")]
+    assert remedies(report) == [("image", "free_memory"), ("image", "one_at_a_time")]
     assert meter.failures == 2
     assert meter.peak_bytes <= meter.budget_bytes
     assert abs(report.outputs["image"].pixels - plain).max() < ROUNDING
@@ -227,7 +231,7 @@ def test_tiles_are_the_last_resort_are_said_and_leave_nothing_in_the_store(
     studio = Studio()
     report = studio.run()
     assert report.status == "done"
-    assert remedies(report) == [("image", name) for name in ("free-memory", "one-at-a-time", "tiles-128")]
+    assert remedies(report) == [("image", name) for name in ("free_memory", "one_at_a_time", "tiles_128")]
     assert [(problem.code, problem.node) for problem in report.problems] == [("result-not-exact", "image")]
     assert meter.peak_bytes <= meter.budget_bytes
     assert report.outputs["image"].pixels.shape == plain.shape
@@ -243,7 +247,7 @@ def test_remedies_that_change_the_picture_can_be_forbidden(short_of: Callable[[f
     assert report.status == "failed"
     [problem] = report.errors
     assert problem.code == "out-of-memory"
-    assert "Tried: free-memory, one-at-a-time." in problem.message
+    assert "Tried: free_memory, one_at_a_time." in problem.message
 
 
 def test_the_built_in_pack_brings_its_remedies(short_of: Callable[[float], Budgeted]) -> None:

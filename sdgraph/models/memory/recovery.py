@@ -56,7 +56,7 @@ class MemoryRecovery:
     def _remedies(self, inputs: Mapping[str, Any], context: RunContext) -> Iterator[Remedy]:
         handles = handles_in(inputs)
         yield Remedy(
-            "free-memory",
+            "free_memory",
             f"models that this node does not use left {context.device}, and torch gave its spare memory back",
             lambda: _freed(context, handles),
         )
@@ -64,10 +64,10 @@ class MemoryRecovery:
         codes = any(isinstance(handle, VaeHandle) for handle in handles)
         if draws or (codes and _batch(inputs) > 1):
             text = "pictures and conditionings went through the network one at a time"
-            yield Remedy("one-at-a-time", text, lambda: more_thrift(one_at_a_time=True))
+            yield Remedy("one_at_a_time", text, lambda: more_thrift(one_at_a_time=True))
         if draws:
             text = "attention was computed in slices"
-            yield Remedy("sliced-attention", text, lambda: more_thrift(sliced_attention=True))
+            yield Remedy("sliced_attention", text, lambda: more_thrift(sliced_attention=True))
         if codes:
             yield from _tilings(inputs)
 
@@ -103,7 +103,7 @@ def _tilings(inputs: Mapping[str, Any]) -> Iterator[Remedy]:
     for tile_px in TILES_PX:
         if tile_px < side and not 0 < asked <= tile_px:
             text = f"the autoencoder took the picture in tiles of {tile_px} px"
-            yield Remedy(f"tiles-{tile_px}", text, lambda tile_px=tile_px: more_thrift(tile_px=tile_px), storable=False)
+            yield Remedy(f"tiles_{tile_px}", text, lambda tile_px=tile_px: more_thrift(tile_px=tile_px), storable=False)
 
 
 def _batch(inputs: Mapping[str, Any]) -> int:

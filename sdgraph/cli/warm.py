@@ -1,0 +1,80 @@
+"""`sdgraph warm`: load what a workflow needs, and say whether a run would find it ready."""
+
+from __future__ import annotations
+
+import click
+
+from sdgraph.cli.failure import FAILED
+from sdgraph.cli.loading import load
+from sdgraph.cli.models import needs_of_plan
+from sdgraph.cli.options import cache_option, device_option, file_argument, input_options, json_option
+from sdgraph.cli.progress import Lines
+from sdgraph.cli.signals import cancel_on_signals
+from sdgraph.cli.stores import open_shelf
+from sdgraph.cli.streams import err, out, out_json, show_problems
+from sdgraph.cli.workshop import Workshop
+from sdgraph.core.context import running
+from sdgraph.core.registry import Registry
+from sdgraph.engine.context import CancelToken, NodeContext
+from sdgraph.engine.events import EventStream
+from sdgraph.engine.plan import Plan
+from sdgraph.models.device import resolve_device
+from sdgraph.models.pool import ModelPool
+from sdgraph.models.warm import WarmReport
+from sdgraph.models.warm import warm as warm_up
+from sdgraph.settings import Settings, read_settings
+
+
+@click.command
+@file_argument
+@input_options
+@click.option("--only", metavar="OUTPUT", multiple=True, help="Load only what this output needs.")
+@cache_option
+@device_option
+@json_option
+def warm(
+    file: str,
+    given: tuple[str, ...],
+    inputs_file: str | None,
+    only: tuple[str, ...],
+    cache: str | None,
+    device: str | None,
+    as_json: bool,
+) -> int:
+    """Load the models of the nodes that a run would compute, and say whether all are ready.
+
+    FILE is a workflow (JSON, or a PNG that sdgraph wrote), or - for standard input.
+    """
+    settings = read_settings(cache=cache, device=device)
+    registry = Registry.installed()
+    loaded = load(file, given, inputs_file, registry, settings)
+    show_problems(loaded.warnings)
+    with open_shelf(settings, registry) as shelf:
+        workshop = Workshop(settings, registry, shelf)
+        report = warm_plan(workshop.plan(loaded, only or None), workshop, settings)
+    show_problems(report.problems)
+    if as_json:
+        out_json({"workflow": loaded.name, **report.to_json()})
+    else:
+        out(_summary(report))
+    return 0 if report.ready else FAILED
+
+
+def warm_plan(plan: Plan, workshop: Workshop, settings: Settings) -> WarmReport:
+    """Load what a run of the plan needs into the workshop's pool; lines on stderr say what is loaded."""
+    needs = needs_of_plan(plan)
+    if not needs:
+        return WarmReport(())
+    device, token = resolve_device(settings.device), CancelToken()
+    context = NodeContext("warm", device, workshop.services, token, EventStream("warm", (Lines(plan).listen,)))
+    with running(context), cancel_on_signals(token):
+        return warm_up(needs, workshop.services.get(ModelPool), device)
+
+
+def _summary(report: WarmReport) -> str:
+    for model in report.models:
+        err(f"{'ready' if model.ready else 'not ready'}  {model.model}  ({model.device}, {model.elapsed_s:.2f} s)")
+    if not report.models:
+        return "ready: a run needs no model"
+    count = sum(model.ready for model in report.models)
+    return f"{'ready' if report.ready else 'not ready'}: {count} of {len(report.models)} models"

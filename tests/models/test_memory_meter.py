@@ -1,0 +1,129 @@
+"""What nodes take is measured while they run, and predicts what other sizes will take."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from sdgraph.core.metering import Metering
+from sdgraph.errors import SdgraphError
+from sdgraph.models.checkpoint import Checkpoint
+from sdgraph.models.memory import meter
+from sdgraph.models.memory.meter import MemoryMeter, ProcessGauge
+from sdgraph.models.memory.needs import needs_of
+from sdgraph.models.memory.thrift import more_thrift
+from sdgraph.models.pool import ModelPool
+from tests.models.budgeted import Budgeted
+from tests.models.test_memory_remedies import Studio, latents
+from tests.toys import RecordingContext
+
+MIB = 2**20
+
+
+class TensorGauge:
+    """Reads the bytes of living tensors."""
+
+    def start(self) -> None:
+        self._mode = Budgeted()
+        self._mode.__enter__()
+
+    def used_bytes(self) -> int:
+        return 0
+
+    def peak_bytes(self) -> int:
+        self._mode.__exit__(None, None, None)
+        return self._mode.peak_bytes
+
+
+def test_the_peak_of_a_process_is_read_and_forgotten() -> None:
+    gauge = ProcessGauge()
+    gauge.start()
+    before = gauge.used_bytes()
+    block = bytearray(os.urandom(1)) * (64 * MIB)
+    peak = gauge.peak_bytes()
+    assert before is not None
+    assert peak is not None
+    assert peak - before > 60 * MIB
+    del block
+    gauge.start()
+    assert (gauge.peak_bytes() or 0) < peak
+
+
+def decode(found: MemoryMeter, tiny: Checkpoint, context: RecordingContext, side: int, batch: int = 1) -> int:
+    """Decode under the meter; returns the pixels."""
+    from sdgraph.models.vae import decode_latents
+
+    given = latents(tiny, batch, side)
+    inputs: dict[str, Any] = {"vae": tiny.vae, "latents": given, "tile_px": 0}
+    with found.measuring("sd.vae_decode", inputs, context), context.service(ModelPool).lease(tiny.vae) as model:
+        decode_latents(model, tiny.vae, given)
+    return meter.pixels_in(inputs)
+
+
+def entry_of(tiny: Checkpoint) -> str:
+    return meter.entry_of("sd.vae_decode", (tiny.vae,), "cpu")
+
+
+def test_two_sizes_predict_what_a_third_takes(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter, "gauge_of", lambda device: TensorGauge())
+    context, found = RecordingContext(ModelPool()), MemoryMeter()
+    decode(found, tiny, context, 4)  # loads
+    small, medium = decode(found, tiny, context, 8), decode(found, tiny, context, 12, batch=2)
+    expected = found.table.predict(entry_of(tiny), 20 * 20 * 64)
+    pixels = decode(found, tiny, context, 20)
+    measured = found.table.predict(entry_of(tiny), pixels)
+    assert (small, medium, pixels) == (64 * 64, 2 * 96 * 96, 160 * 160)
+    assert measured is not None
+    assert expected == pytest.approx(measured, rel=0.1)
+
+
+def test_weights_that_a_node_loads_are_not_what_it_takes(tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Steps:
+        """A process that grows by the weights and by 1,000 bytes."""
+
+        def start(self) -> None:
+            self.pool = context.service(ModelPool)
+
+        def used_bytes(self) -> int:
+            return 5000
+
+        def peak_bytes(self) -> int:
+            return 5000 + self.pool.held_bytes + 1000
+
+    monkeypatch.setattr(meter, "gauge_of", lambda device: Steps())
+    context, found = RecordingContext(ModelPool()), MemoryMeter()
+    pixels = decode(found, tiny, context, 4)
+    assert found.table.predict(entry_of(tiny), pixels) == 1000
+    assert found.table.devices["cpu"] > 2**30
+
+
+def test_nodes_that_fail_or_compute_sparingly_are_not_measured(
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter, "gauge_of", lambda device: TensorGauge())
+    context, found = RecordingContext(ModelPool()), MemoryMeter()
+    with more_thrift(one_at_a_time=True):
+        pixels = decode(found, tiny, context, 4)
+    with pytest.raises(SdgraphError), found.measuring("sd.vae_decode", {"text": "no model"}, context):
+        raise SdgraphError("toy", "It failed.")
+    assert found.table.predict(entry_of(tiny), pixels) is None
+
+
+def test_a_run_fills_the_table_for_the_plan_of_the_next(tiny: Checkpoint) -> None:
+    studio = Studio()
+    studio.executor.recovery = None
+    assert studio.run(width_px=64, batch=1).status == "done"
+    found = studio.executor.services.get(Metering)
+    assert isinstance(found, MemoryMeter)
+    graph = studio.graph(width_px=64, batch=1)
+    needs = {need.node: need for need in needs_of(graph, set(graph.nodes))}
+    types = {need.type for need in needs.values()}
+    assert types == {"sd.encode_text", "sample.start", "sample.stage", "sd.vae_decode"}
+    assert {need.pixels for need in needs.values()} == {0, 64 * 64}
+    measured = {name: found.table.predict(need.entry("cpu"), need.pixels or 0) for name, need in needs.items()}
+    assert None not in measured.values()
+    larger = studio.graph(width_px=128, batch=2)
+    assert {need.pixels for need in needs_of(larger, set(larger.nodes))} == {0, 2 * 128 * 128}
+    assert needs_of(graph, set()) == ()
