@@ -81,7 +81,7 @@ $(EDITOR): $(PACKAGES) web/index.html web/vite.config.ts $(shell find web/src -t
 	cd web && npm run build
 
 web-check: $(EDITOR)
-	cd web && npm run lint && npm run types && npm test
+	cd web && npm run lint && npm run types && npm test && npm run size
 
 docs: $(INSTALLED)
 	$(BIN)/python -m tools.node_pages
@@ -95,6 +95,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.engine_overhead
 	$(BIN)/python -m benchmarks.cache
 	$(BIN)/python -m benchmarks.patches
+	$(BIN)/python -m benchmarks.server_latency
 	$(BIN)/python -m benchmarks.adherence --seed 1
 	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.full_size
