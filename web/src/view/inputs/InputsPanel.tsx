@@ -81,7 +81,7 @@ function RunBar() {
       <Stop /> Stop
     </button>
   ) : (
-    <button type="submit" className={`${controls.button} ${controls.primary}`} onClick={() => void start()}>
+    <button type="button" className={`${controls.button} ${controls.primary}`} onClick={() => void start()}>
       Run
     </button>
   );
