@@ -9,6 +9,7 @@
     ├── MediaError           a picture is missing, damaged or too large
     ├── SamplingError        a schedule, solver or stage can't work
     ├── NodeError            a node failed while it ran
+    ├── ServerError          a server can't be reached, or is none
     ├── WorkerDied           the process that ran a workflow is gone; results so far are kept
     └── RunCancelled         the run was cancelled; results so far are kept
 
@@ -116,6 +117,10 @@ class SamplingError(SdgraphError):
 
 class NodeError(SdgraphError):
     """A node failed while it ran."""
+
+
+class ServerError(SdgraphError):
+    """A server can't be reached, or is no server of sdgraph."""
 
 
 class WorkerDied(SdgraphError):
