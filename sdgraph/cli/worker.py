@@ -37,6 +37,8 @@ from sdgraph.settings import read_settings
 
 _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
+_POLITENESS = 5
+"""Added to the niceness, so that who drives the worker answers while nodes use every core."""
 
 
 class WorkflowRunner:
@@ -79,6 +81,8 @@ def main() -> None:
     """Serve the channel on the standard streams until told to stop, or until nobody holds them any more."""
     receive, send = _channel()
     _end_with_parent()
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(_POLITENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who drives the worker decides
     settings = read_settings()
     set_up_logs(settings)

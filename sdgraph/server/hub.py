@@ -184,9 +184,9 @@ class EventHub:
                 await asyncio.sleep(_RETRY_S)
 
     def _tell(self, waiting: _Waiting) -> None:
-        event, run_id = waiting.event, waiting.event["run_id"]
+        event, run_id, node = waiting.event, waiting.event["run_id"], waiting.event.get("node", "")
         if waiting.stored is None:
-            place = (run_id, event["node"])
+            place = (run_id, node)
             self.progress[place] = event
             for listener in self._listeners:
                 listener.progressed(place)
@@ -194,7 +194,7 @@ class EventHub:
         self._recent.append(waiting.stored)
         self.told = waiting.stored.seq
         if event["type"] in _ENDS_NODE:
-            self._forget(lambda place: place == (run_id, event["node"]))
+            self._forget(lambda place: place == (run_id, node))
         elif event["type"] in ("run_finished", "run_queued"):
             self._forget(lambda place: place[0] == run_id)
 

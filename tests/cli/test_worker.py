@@ -210,6 +210,13 @@ def test_what_nodes_print_does_not_reach_the_channel(started: Launch, capfd: pyt
     assert "from a child" in said.err
 
 
+def test_a_worker_lets_whoever_drives_it_go_first(started: Launch) -> None:
+    async def use(worker: WorkerProcess) -> None:
+        assert psutil.Process(worker.pid).nice() == min(psutil.Process().nice() + 5, 19)
+
+    asyncio.run(with_worker(started, use))
+
+
 def test_whoever_leaves_a_run_cancels_it(started: Launch) -> None:
     async def use(worker: WorkerProcess) -> None:
         async with aclosing(worker.run(Job("one", WAITING))) as items:

@@ -129,6 +129,16 @@ def test_of_progress_a_client_gets_the_newest_and_never_before_its_node_began(tm
     asyncio.run(use())
 
 
+def test_progress_of_no_node_ends_nothing(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with running_hub(database(tmp_path)) as hub:
+            await hub.publish({"type": "node_progress", "run_id": "r", "done": 1, "total": 2})
+            await hub.publish(event(1))
+            assert (await read(Subscription(hub, 0), until(1)))[0]["type"] == "node_started"
+
+    asyncio.run(use())
+
+
 def test_a_note_is_not_lost_among_progress(tmp_path: Path) -> None:
     async def use() -> None:
         async with running_hub(database(tmp_path)) as hub:
