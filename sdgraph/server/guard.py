@@ -51,13 +51,18 @@ class Guard:
             message = f"This server is not called {request.host[:100]!r}."
             return Problem("host-refused", message, f"Open it as {' or '.join(sorted(self.hosts))}.")
         origin = request.headers.get("Origin")
-        if origin is not None and origin != f"{request.scheme}://{request.host}":
+        if origin is not None and origin not in self._own_origins(request):
             message = f"A page of {origin[:100]!r} may not use this server."
             return Problem("origin-refused", message, "Open the server's own address.")
         if self.token is not None and not self._carries_token(request):
             message = "The request carries no token, or a wrong one."
             return Problem("token-missing", message, "Send `Authorization: Bearer TOKEN`; `sdgraph serve` prints it.")
         return None
+
+    def _own_origins(self, request: web.Request) -> tuple[str, ...]:
+        own = f"{request.scheme}://{request.host}"
+        # A proxy that adds TLS passes the Host on and speaks plainly to this server; the token keeps others out.
+        return (own,) if self.token is None else (own, f"https://{request.host}")
 
     def _carries_token(self, request: web.Request) -> bool:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")

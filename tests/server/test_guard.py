@@ -69,6 +69,17 @@ def test_nothing_at_all_is_told_without_the_token(public: Running, path: str) ->
     assert public.ask("GET", path).status == 401
 
 
+def test_behind_a_proxy_that_adds_tls_the_servers_own_pages_are_answered_and_others_not(public: Running) -> None:
+    sent = {"Authorization": f"Bearer {TOKEN}", "Host": "studio.example"}
+    assert public.ask("GET", "/api/health", **sent, Origin="https://studio.example").status == 200
+    for origin in ("https://evil.example", "https://studio.example:444", "ftp://studio.example", "null"):
+        assert public.ask("GET", "/api/health", **sent, Origin=origin).status == 403
+
+
+def test_on_loopback_a_page_over_tls_is_another_site(server: Running) -> None:
+    assert server.ask("GET", "/api/health", Origin=f"https://127.0.0.1:{server.port}").status == 403
+
+
 def test_with_the_token_any_name_of_the_server_is_answered(public: Running) -> None:
     assert public.ask("GET", "/api/health", Authorization=f"Bearer {TOKEN}", Host="studio.example").status == 200
 
