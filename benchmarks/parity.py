@@ -37,6 +37,7 @@ _TASKS: dict[str, tuple[Task, ...]] = {
     "synthetic:sd21-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:sdxl-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:sdxl_refiner-tiny": ("image to image", "inpaint", "inpaint over the picture", "LoRA"),
+    "synthetic:playground-tiny": _DRAWING,
     "synthetic:sd3-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:flux-tiny": (*_DRAWING, "ControlNet", "LoRA"),
     "synthetic:flux_schnell-tiny": (*_DRAWING, "ControlNet"),
@@ -154,6 +155,11 @@ steep flanks, with every spacing of timesteps, and with velocity prediction.
   For Stable Diffusion 3 and FLUX a strength runs int(steps * strength) steps, as everywhere; diffusers rounds up.
 * Image to image and inpainting start from the mean of the encoded picture, and ControlNets that see latents see the
   mean; the pipelines would draw from its distribution, and are given the mean.
+* *Inpaint* draws the masked part from noise alone, as diffusers does at strength 1, *inpaint over the picture* from the
+  picture under the noise of strength 0.5. The refiner draws by itself only what is given to it; *takes over* is the
+  hand-over from the base model after three quarters of the steps (`denoising_end` and `denoising_start`).
+* `synthetic:playground-tiny` is SDXL in EDM's formulation with latents of their own means, as Playground v2.5; its rows
+  are `EDMEulerScheduler`'s, and the tests compare `EDMDPMSolverMultistepScheduler` too.
 """
 
 

@@ -72,6 +72,11 @@ class Case:
         return tuple(self.seed + item for item in range(self.batch))
 
     @property
+    def edm(self) -> bool:
+        """Whether it is a model in EDM's formulation."""
+        return self.family == "playground"
+
+    @property
     def inpaints(self) -> bool:
         """Whether a part of a picture is drawn."""
         return self.task.startswith("inpaint")

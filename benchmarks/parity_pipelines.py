@@ -88,8 +88,11 @@ def _options(case: Case, pipeline: Any, picture: Tensor) -> dict[str, Any]:
 
 def encoded(vae: Any, picture: Tensor) -> Tensor:
     """The mean latents of a picture [1, 3, H, W]; the pipelines would draw from their distribution."""
-    shift = getattr(vae.config, "shift_factor", None) or 0.0
-    return (vae.encode(2 * picture - 1).latent_dist.mode() - shift) * vae.config.scaling_factor
+    found, config = vae.encode(2 * picture - 1).latent_dist.mode(), vae.config
+    if getattr(config, "latents_mean", None):
+        mean, deviation = (torch.tensor(x).view(1, -1, 1, 1) for x in (config.latents_mean, config.latents_std))
+        return (found - mean) * config.scaling_factor / deviation
+    return (found - (getattr(config, "shift_factor", None) or 0.0)) * config.scaling_factor
 
 
 def mask() -> Tensor:
@@ -110,6 +113,7 @@ _CLASSES = {
     ("image to image", "sdxl_refiner"): "StableDiffusionXLImg2ImgPipeline",
     ("image to image", "sd3"): "StableDiffusion3Img2ImgPipeline",
     ("image to image", "flux"): "FluxImg2ImgPipeline",
+    ("image to image", "flux_schnell"): "FluxImg2ImgPipeline",
     ("image to image", "sd"): "StableDiffusionImg2ImgPipeline",
     ("inpaint", "sdxl"): "StableDiffusionXLInpaintPipeline",
     ("inpaint", "sdxl_refiner"): "StableDiffusionXLInpaintPipeline",
@@ -133,6 +137,7 @@ _CLASSES = {
 
 def _pipeline(case: Case) -> Any:
     family = case.family if case.family.startswith(("sdxl", "sd3", "flux")) else "sd"
+    family = "sdxl" if case.edm else family
     # A LoRA stays in the modules that it is loaded into, so it gets modules of its own.
     parts = dict(_loaded(case.source) if case.task == "LoRA" else parts_of(case.source))
     options: dict[str, Any] = {}
@@ -169,6 +174,10 @@ def _load_lora(pipeline: Any, case: Case) -> None:
 def _scheduler(case: Case, pipeline: Any) -> Any:
     """The scheduler of the case, with the model's own configuration."""
     config: dict[str, Any] = dict(pipeline.scheduler.config)
+    if case.edm:
+        kind = {"euler": _diffusers.EDMEulerScheduler, "dpmpp_2m": _diffusers.EDMDPMSolverMultistepScheduler}
+        with quiet():
+            return kind[case.solver].from_config(pipeline.scheduler.config)
     if case.flow:
         return type(pipeline.scheduler).from_config(pipeline.scheduler.config)
     if case.sigmas != "checkpoint":

@@ -299,7 +299,20 @@ def latent_space(folder: Path, config: Mapping[str, Any], name: str) -> LatentSp
     if not isinstance(scale, int | float) or not isinstance(shift, int | float) or scale == 0:
         raise damaged(folder / "config.json", "`scaling_factor` or `shift_factor` is no number")
     channels = number(folder, config, "latent_channels")
-    return LatentSpace(name, channels, 2 ** (len(blocks) - 1), float(scale), float(shift))
+    mean, deviation = (_by_channel(folder, config, field, channels) for field in ("latents_mean", "latents_std"))
+    if not mean or not deviation:
+        mean = deviation = ()
+    return LatentSpace(name, channels, 2 ** (len(blocks) - 1), float(scale), float(shift), mean, deviation)
+
+
+def _by_channel(folder: Path, config: Mapping[str, Any], name: str, channels: int) -> tuple[float, ...]:
+    """Numbers of an autoencoder's configuration, one per channel; empty: it has none."""
+    found = config.get(name)
+    if found is None:
+        return ()
+    if not isinstance(found, list) or len(found) != channels or not all(isinstance(x, int | float) for x in found):
+        raise damaged(folder / "config.json", f"`{name}` is no list of {channels} numbers")
+    return tuple(float(x) for x in found)
 
 
 def _preview(layout: Layout, common: Mapping[str, Any], space: LatentSpace) -> VaeHandle | None:

@@ -189,6 +189,11 @@ _OTHER_KINDS: tuple[Rule, ...] = (
     (_starts("adapter.body.", "body.0.block1", "adapter.conv_in"), "a T2I-Adapter", "Load it as an adapter."),
     (_has("motion_modules."), "a motion module (AnimateDiff)", "Video models are not supported."),
     (_is_video, "a video model", "Video models are not supported."),
+    (
+        _starts("edm_mean", "edm_std", "edm_vpred."),
+        "a model in EDM's formulation (Playground v2.5, CosXL) in one file",
+        "Give its diffusers folder, which says how it is sampled.",
+    ),
     (_inputs(8), "an image-editing model (InstructPix2Pix, 8 input channels)", _USE_T2I),
     (_inputs(7), "an upscaler (7 input channels)", _USE_T2I),
     (_inputs(5), "a depth-to-image model (5 input channels)", _USE_T2I),

@@ -27,6 +27,14 @@ class LatentSpace:
     scaling_factor: float
     """Latents = (what the autoencoder gives - shift_factor) * scaling_factor."""
     shift_factor: float = 0.0
+    mean: tuple[float, ...] = ()
+    """Of each channel, what is taken off before the scaling (Playground v2.5); empty: nothing."""
+    deviation: tuple[float, ...] = ()
+    """Of each channel, what it is divided by then; empty: nothing."""
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "deviation"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # stored ones come back as lists
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +139,8 @@ def require_same_space(found: LatentSpace, expected: LatentSpace, who: str) -> N
 
 def _describe(space: LatentSpace) -> str:
     size = f"{space.channels} channels, 1/{space.downscale} size, scale {space.scaling_factor:g}"
-    return f"`{space.name}` latents ({size}{f', shift {space.shift_factor:g}' if space.shift_factor else ''})"
+    size += f", shift {space.shift_factor:g}" if space.shift_factor else ""
+    return f"`{space.name}` latents ({size}{', channels of their own means' if space.mean else ''})"
 
 
 class LatentsCodec:

@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
-from sdgraph.diffusion.names import ALIGNED_STEPS, ETA_DEFAULTS, VARIANCE_PRESERVING_ONLY, SigmaName, SolverName
+from diffusers import schedulers
+
+from sdgraph.diffusion.names import (
+    ALIGNED_STEPS,
+    ETA_DEFAULTS,
+    TRAINING_TIMESTEPS_ONLY,
+    VARIANCE_PRESERVING_ONLY,
+    SigmaName,
+    SolverName,
+)
 from sdgraph.diffusion.sigma_shapes import ALIGNED
 from sdgraph.diffusion.solvers.table import SOLVERS, make_solver
 
@@ -35,3 +44,19 @@ def test_every_solver_has_its_order_its_noise_and_its_families() -> None:
 def test_every_schedule_is_on_the_page() -> None:
     assert {name for names, _ in rows("Noise levels") for name in names} == set(get_args(SigmaName))
     assert set(ALIGNED) == ALIGNED_STEPS
+
+
+def test_every_scheduler_of_diffusers_is_offered_or_has_a_reason() -> None:
+    part = PAGE.split("## The schedulers of diffusers")[1]
+    told = re.findall(r"`(\w+Scheduler)`", part)
+    classes = {name for name in dir(schedulers) if name.endswith("Scheduler")} - {"SchedulerMixin"}
+    assert len(told) == len(set(told))
+    assert set(told) == classes
+    for line in part.splitlines():
+        if line.startswith("| `") and not (said := line.split("|")[2].strip()).startswith("no: "):
+            assert set(re.findall("`([a-z0-9_]+)`", said)) & set(SOLVERS), line
+
+
+def test_solvers_that_models_without_timesteps_refuse_are_named() -> None:
+    (named,) = re.findall(r"the solvers that count timesteps \((.*?)\)", PAGE)
+    assert set(re.findall("`([a-z0-9_]+)`", named)) == TRAINING_TIMESTEPS_ONLY

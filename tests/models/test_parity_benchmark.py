@@ -39,6 +39,17 @@ def test_flow_matching_draws_the_pictures_of_its_pipelines(source: str) -> None:
     assert difference(replace(parity.case_of(source, "text to image"), steps=3)) <= LIMIT
 
 
+@pytest.mark.parametrize("solver", ["euler", "dpmpp_2m"])
+def test_a_model_in_edms_formulation_draws_the_picture_of_its_pipeline(solver: parity.SolverName) -> None:
+    """With latents of their own means, as Playground v2.5 has them."""
+    case = parity.case_of("synthetic:playground-tiny", "image to image")
+    assert difference(replace(case, solver=solver, steps=4)) <= LIMIT
+
+
+def test_the_refiner_takes_over_as_in_diffusers() -> None:
+    assert parity.hand_over_difference() <= LIMIT
+
+
 @pytest.mark.parametrize("task", ["inpaint", "inpaint over the picture"])
 def test_flow_matching_inpaints_as_its_pipelines_do(task: parity.Task) -> None:
     assert difference(replace(parity.case_of("synthetic:flux-tiny", task), steps=4)) <= LIMIT

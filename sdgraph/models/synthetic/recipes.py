@@ -26,7 +26,8 @@ class Recipe:
 
     def index(self) -> Config:
         """The `model_index.json`."""
-        return json.loads((shipped_config(self.base) / "model_index.json").read_bytes())
+        index = json.loads((shipped_config(self.base) / "model_index.json").read_bytes())
+        return index | dict(self.changes.get("model_index", {}))
 
     def config(self, part: str) -> Config:
         """The configuration of a part, for example "unet"."""
@@ -94,6 +95,33 @@ _FLUX = {
 }
 _FLUX_PARTS = {"transformer": _FLUX, "vae": _VAE, "text_encoder": _clip(_CLIP_L), "text_encoder_2": _T5}
 
+_SDXL_PARTS = {
+    "unet": _unet(
+        _CLIP_L + _CLIP_G,
+        attention_head_dim=(2, 4),
+        transformer_layers_per_block=(1, 2),
+        addition_time_embed_dim=_TIME_WIDTH,
+        projection_class_embeddings_input_dim=_CLIP_G + 6 * _TIME_WIDTH,
+        **_CROSS_LAST,
+    ),
+    "vae": _VAE,
+    "text_encoder": _clip(_CLIP_L),
+    "text_encoder_2": _clip(_CLIP_G, layers=4),
+}
+_EDM = {"_class_name": "EDMDPMSolverMultistepScheduler", "prediction_type": "epsilon", "sigma_data": 0.5}
+_PLAYGROUND_PARTS = {
+    **_SDXL_PARTS,
+    "vae": {
+        **_VAE,
+        "scaling_factor": 0.5,
+        "latents_mean": [-1.6574, 1.886, -1.383, 2.5155],
+        "latents_std": [8.4927, 5.9022, 6.5498, 5.2299],
+    },
+    "scheduler": _EDM,
+    "model_index": {"scheduler": ["diffusers", _EDM["_class_name"]]},
+}
+"""Playground v2.5: SDXL in EDM's formulation, with channels of means and deviations of their own."""
+
 RECIPES: Mapping[str, Recipe] = {
     "sd15-tiny": Recipe("sd1", {"unet": _unet(_CLIP_L, **_CROSS_FIRST), "vae": _VAE, "text_encoder": _clip(_CLIP_L)}),
     "sd15_inpaint-tiny": Recipe(
@@ -108,22 +136,8 @@ RECIPES: Mapping[str, Recipe] = {
             "text_encoder": _clip(_CLIP_L),
         },
     ),
-    "sdxl-tiny": Recipe(
-        "sdxl",
-        {
-            "unet": _unet(
-                _CLIP_L + _CLIP_G,
-                attention_head_dim=(2, 4),
-                transformer_layers_per_block=(1, 2),
-                addition_time_embed_dim=_TIME_WIDTH,
-                projection_class_embeddings_input_dim=_CLIP_G + 6 * _TIME_WIDTH,
-                **_CROSS_LAST,
-            ),
-            "vae": _VAE,
-            "text_encoder": _clip(_CLIP_L),
-            "text_encoder_2": _clip(_CLIP_G, layers=4),
-        },
-    ),
+    "sdxl-tiny": Recipe("sdxl", _SDXL_PARTS),
+    "playground-tiny": Recipe("sdxl", _PLAYGROUND_PARTS),
     "sdxl_refiner-tiny": Recipe(
         "sdxl_refiner",
         {
