@@ -85,7 +85,7 @@ class DiskStore(Maintenance):
             return None
 
     def load(self, key: CacheKey) -> Result | None:
-        return self._load(key, touch=True)
+        return self._load(key)
 
     def digests(self, key: CacheKey) -> Mapping[str, str] | None:
         try:
@@ -94,13 +94,14 @@ class DiskStore(Maintenance):
             return None  # `load` says so
         return None if row is None else read_digests(row.manifest)
 
-    def _load(self, key: CacheKey, *, touch: bool) -> Result | None:
+    def _load(self, key: CacheKey, *, thorough: bool = False) -> Result | None:
         try:
             row = self._index.get(key)
             if row is None:
                 return None
-            result = put_together(json.loads(row.manifest), self._payloads, self._objects.read)
-            if touch:
+            read = self._objects.read_by_name if thorough else self._objects.read
+            result = put_together(json.loads(row.manifest), self._payloads, read)
+            if not thorough:
                 self._touch(row)
         except FileNotFoundError:
             self._discard(key, "a file of it is missing")
@@ -171,9 +172,9 @@ class DiskStore(Maintenance):
     def _encode(self, result: Result) -> tuple[bytes, list[Written]] | None:
         written: list[Written] = []
 
-        def write(blobs: Mapping[str, Blob]) -> str:
+        def write(blobs: Mapping[str, Blob]) -> tuple[str, str]:
             written.append(self._objects.write(blobs))
-            return written[-1].digest
+            return written[-1].digest, written[-1].check
 
         manifest = take_apart(result, self._payloads, write)
         return None if manifest is None else (json.dumps(manifest).encode(), written)

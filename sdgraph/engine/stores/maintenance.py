@@ -66,8 +66,11 @@ class Maintenance(ABC):
     _pins: Pins
 
     @abstractmethod
-    def _load(self, key: CacheKey, *, touch: bool) -> Result | None:
-        """The result of a key, None where it is missing or damaged; with `touch` it counts as used."""
+    def _load(self, key: CacheKey, *, thorough: bool = False) -> Result | None:
+        """The result of a key, None where it is missing or damaged.
+
+        A thorough look compares files with their names, not with a faster digest, and does not count as use.
+        """
 
     def info(self) -> StoreInfo:
         """Counts and bytes, as the store keeps account of them; `verify` and `gc` count anew."""
@@ -126,7 +129,7 @@ class Maintenance(ABC):
         """Read everything against its digests; what is damaged is removed. Returns how many were good and bad."""
         with self._maintained():
             self._index.check()
-            found = [self._load(key, touch=False) is not None for key in self._index.all_keys()]
+            found = [self._load(key, thorough=True) is not None for key in self._index.all_keys()]
             self._count()
             return found.count(True), found.count(False)
 

@@ -10,8 +10,13 @@ from sdgraph.core.porttype import Blob, Encoded
 from sdgraph.engine.stores.base import Payloads, Provenance, Result
 
 
-def take_apart(result: Result, payloads: Payloads, write: Callable[[Mapping[str, Blob]], str]) -> dict[str, Any] | None:
-    """The manifest of a result; `write` keeps an output's tensors and names them. None if it can't leave memory."""
+def take_apart(
+    result: Result, payloads: Payloads, write: Callable[[Mapping[str, Blob]], tuple[str, str]]
+) -> dict[str, Any] | None:
+    """The manifest of a result; `write` keeps an output's tensors, and gives their name and a digest to check them by.
+
+    None if it can't leave memory.
+    """
     outputs: dict[str, Any] = {}
     for name, value in result.outputs.items():
         parts = payloads.encode(value)
@@ -20,7 +25,7 @@ def take_apart(result: Result, payloads: Payloads, write: Callable[[Mapping[str,
         type_name, encoded = parts
         outputs[name] = {"type": type_name, "meta": encoded.meta}
         if encoded.blobs:
-            outputs[name]["object"] = write(encoded.blobs)
+            outputs[name]["object"], outputs[name]["check"] = write(encoded.blobs)
     manifest = {
         "outputs": outputs,
         "elapsed_s": result.elapsed_s,
@@ -32,11 +37,14 @@ def take_apart(result: Result, payloads: Payloads, write: Callable[[Mapping[str,
     return manifest if result.made is None else {**manifest, "made": result.made.to_json()}
 
 
-def put_together(manifest: Any, payloads: Payloads, read: Callable[[str], Mapping[str, Blob]]) -> Result:
-    """The result of a manifest. Raises whatever damage leads to: codecs read what they are given."""
+def put_together(manifest: Any, payloads: Payloads, read: Callable[[str, str | None], Mapping[str, Blob]]) -> Result:
+    """The result of a manifest; `read` gets the name of an output's tensors and the digest to check them by, if known.
+
+    Raises whatever damage leads to: codecs read what they are given.
+    """
     outputs: dict[str, Any] = {}
     for name, part in manifest["outputs"].items():
-        blobs = read(part["object"]) if "object" in part else {}
+        blobs = read(part["object"], part.get("check")) if "object" in part else {}
         outputs[name] = payloads.decode(part["type"], Encoded(part["meta"], blobs))
     made = Provenance.from_json(manifest.get("made"))
     elapsed_s, node_type, version = manifest["elapsed_s"], manifest["node_type"], manifest["node_version"]

@@ -139,7 +139,7 @@ class Remote:
         """Remove a damaged manifest, if that is allowed."""
         self._call(lambda: self._fs.rm_file(self._manifest_path(key)), self._look_s)
 
-    def _read_object(self, digest: str) -> Mapping[str, Blob]:
+    def _read_object(self, digest: str, check: str | None) -> Mapping[str, Blob]:
         content = self._read(self._object_path(digest))
         if content is None:
             raise ValueError(f"the object {digest[:12]} is missing")
