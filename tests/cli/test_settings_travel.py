@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sdgraph.settings import Settings, read_settings
+from sdgraph.settings import read_settings
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ def test_a_process_with_the_environment_of_settings_has_the_same(
     settings = read_settings(**given)
     for name, text in settings.environment().items():
         monkeypatch.setenv(name, text)
-    assert Settings() == settings
+    assert read_settings() == settings
