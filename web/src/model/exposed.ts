@@ -204,3 +204,13 @@ function shortest(targets: readonly string[]): Targets {
   const [only, ...others] = targets;
   return only !== undefined && others.length === 0 ? only : targets;
 }
+
+/** Values of the exposed inputs as they are typed in; those at their default are left out. */
+export function inputValues(doc: WorkflowDocument): Dict<Json> {
+  const found = Object.entries(doc.inputs ?? {}).flatMap(([name, targets]) => {
+    const ref = parseRef(targetsOf(targets)[0] ?? "");
+    const value = own(own(doc.nodes, ref.node)?.values, ref.port);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(found);
+}

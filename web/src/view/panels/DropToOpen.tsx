@@ -12,7 +12,6 @@ export function DropToOpen({ children }: { readonly children: ReactNode }) {
   const openDocument = useEditor((state) => state.openDocument);
   const notify = useEditor((state) => state.notify);
   const take = (event: DragEvent) => {
-    setOver(false);
     const [file] = event.dataTransfer.files;
     if (!file) return;
     event.preventDefault();
@@ -30,6 +29,7 @@ export function DropToOpen({ children }: { readonly children: ReactNode }) {
         setOver(true);
       }}
       onDragLeave={(event) => event.currentTarget === event.target && setOver(false)}
+      onDropCapture={() => setOver(false)} // a widget may take the drop for itself
       onDrop={take}
     >
       {children}

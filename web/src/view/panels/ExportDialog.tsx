@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import { sentence } from "../../api/problems";
 import { session } from "../../api/session";
 import type { DocumentJson } from "../../api/types";
+import { inputValues } from "../../model/exposed";
 import { useEditor } from "../../store/context";
 import controls from "../widgets/controls.module.css";
 import { Copy, Download } from "../widgets/icons";
@@ -11,7 +12,7 @@ import { Words } from "../widgets/Words";
 import { Dialog } from "./Dialog";
 import { dialogs } from "./dialogs";
 import styles from "./ExportDialog.module.css";
-import { curlCall, fileName, fileText, inputValues, pythonCall } from "./exports";
+import { curlCall, fileName, fileText, pythonCall } from "./exports";
 
 const KINDS = [
   ["json", "File", "The workflow as a file. `sdgraph run` takes it, and dropping it on the canvas opens it."],

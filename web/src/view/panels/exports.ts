@@ -1,7 +1,6 @@
 /** Texts of the export dialog. */
 
-import { parseRef, targetsOf, type WorkflowDocument } from "../../model/document";
-import { own } from "../../model/json";
+import type { WorkflowDocument } from "../../model/document";
 
 export interface Call {
   /** `http://127.0.0.1:8188` */
@@ -15,16 +14,6 @@ export interface Call {
 /** The canonical file: names sorted at every level, two spaces. */
 export function fileText(value: unknown): string {
   return `${JSON.stringify(value, (_, part: unknown) => (isRecord(part) ? sorted(part) : part), 2)}\n`;
-}
-
-/** Values of the exposed inputs as they are typed in; those at their default are left out. */
-export function inputValues(doc: WorkflowDocument): Readonly<Record<string, unknown>> {
-  const found = Object.entries(doc.inputs ?? {}).flatMap(([name, targets]) => {
-    const ref = parseRef(targetsOf(targets)[0] ?? "");
-    const value = own(own(doc.nodes, ref.node)?.values, ref.port);
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  return Object.fromEntries(found);
 }
 
 /** A request from a shell, for a POSIX shell. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { RunRow } from "../../api/types";
+import { inputValues } from "../../model/exposed";
 import { queryOf } from "../history/query";
-import { curlCall, fileName, fileText, inputValues, literal, pythonCall } from "./exports";
+import { curlCall, fileName, fileText, literal, pythonCall } from "./exports";
 import { ago, bytes, duration } from "./format";
 import { ownDocument } from "./openFile";
 import { listed, placeOf, tally } from "./problemList";

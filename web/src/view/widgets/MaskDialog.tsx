@@ -7,7 +7,7 @@ import { type PointerEvent, useEffect, useRef, useState } from "react";
 import controls from "./controls.module.css";
 import { Brush, Eraser, Invert, Redo, Undo } from "./icons";
 import styles from "./MaskDialog.module.css";
-import { maskPicture, paintedIn } from "./maskFile";
+import { fill, maskPicture, paintedIn } from "./maskFile";
 import { add, EMPTY, extend, type MaskDrawing, paint, redo, type Stroke, undo } from "./strokes";
 
 interface MaskDialogProps {
@@ -23,6 +23,9 @@ interface MaskDialogProps {
 
 type Tool = Stroke["mode"];
 
+/** Stands out from most pictures; what is kept is white. */
+const TINT = "#e5175c";
+
 export function MaskDialog({ picture, repaint = false, problem, onClose, onDone }: MaskDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -37,7 +40,9 @@ export function MaskDialog({ picture, repaint = false, problem, onClose, onDone 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a canvas of another size is empty and has to be painted
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
-    if (context) paint(context, drawing, base.current);
+    if (!context) return;
+    paint(context, drawing, base.current);
+    fill(context, "source-in", TINT);
   }, [drawing, extent]);
 
   const width_px = share * Math.max(...(extent ?? [1]));

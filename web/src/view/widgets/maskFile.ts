@@ -6,9 +6,9 @@ export async function maskPicture(painted: HTMLCanvasElement): Promise<Blob> {
   canvas.height = painted.height;
   const context = canvas.getContext("2d");
   if (!context) throw new Error("This browser can't paint.");
-  context.fillStyle = "#000";
-  context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(painted, 0, 0);
+  fill(context, "source-in", "#fff");
+  fill(context, "destination-over", "#000");
   return blobOf(canvas);
 }
 
@@ -27,6 +27,15 @@ export function paintedIn(mask: HTMLImageElement): HTMLCanvasElement | null {
   }
   context.putImageData(pixels, 0, 0);
   return canvas;
+}
+
+/** Fill a canvas with one colour, as far as `how` lets it. */
+export function fill(context: CanvasRenderingContext2D, how: GlobalCompositeOperation, colour: string): void {
+  const { width, height } = context.canvas;
+  context.globalCompositeOperation = how;
+  context.fillStyle = colour;
+  context.fillRect(0, 0, width, height);
+  context.globalCompositeOperation = "source-over";
 }
 
 function blobOf(canvas: HTMLCanvasElement): Promise<Blob> {
