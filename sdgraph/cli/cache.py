@@ -11,15 +11,21 @@ import click
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from sdgraph.cli.failure import FAILED
-from sdgraph.cli.options import cache_option, help_if_alone, json_option
+from sdgraph.cli.options import cache_option, help_if_alone, input_options, json_option
+from sdgraph.cli.pins import keys_of
 from sdgraph.cli.stores import results_folder
 from sdgraph.cli.streams import nbytes_text, out, out_json, show_problems
 from sdgraph.core.registry import Registry
+from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.stores.base import Payloads
 from sdgraph.engine.stores.disk import DiskStore
 from sdgraph.engine.stores.maintenance import EntryInfo
 from sdgraph.errors import SettingsError
 from sdgraph.settings import read_settings
+
+_output_option = click.option(
+    "--output", metavar="NAME", multiple=True, help="An output of the workflow FILE; its inputs as in `run`."
+)
 
 
 @click.group(invoke_without_command=True)
@@ -93,28 +99,50 @@ def show(key: str, cache: str | None, as_json: bool) -> int:
 
 
 @cache.command
-@click.argument("key")
+@click.argument("what", metavar="KEY|FILE")
+@_output_option
+@input_options
 @cache_option
 @json_option
-def pin(key: str, cache: str | None, as_json: bool) -> int:
-    """Keep a result: no budget, `gc` or `clear` removes it until it is unpinned."""
+def pin(
+    what: str,
+    output: tuple[str, ...],
+    given: tuple[str, ...],
+    inputs_file: str | None,
+    cache: str | None,
+    as_json: bool,
+) -> int:
+    """Keep a result: no budget, `gc` or `clear` removes it until it is unpinned.
+
+    Name it by its key, or by a workflow and its output.
+    """
     with _open(cache) as store:
-        found = store.key_from(key)
-        store.pin(found)
-    return _tell(as_json, {"key": found.hex(), "pinned": True}, f"{found.hex()} is pinned")
+        found = keys_of(what, output, given, inputs_file, store, read_settings(cache=cache))
+        for _, key in found:
+            store.pin(key)
+    return _tell_pins(as_json, found, True, [f"{name} is pinned" for name, _ in found])
 
 
 @cache.command
-@click.argument("key")
+@click.argument("what", metavar="KEY|FILE")
+@_output_option
+@input_options
 @cache_option
 @json_option
-def unpin(key: str, cache: str | None, as_json: bool) -> int:
+def unpin(
+    what: str,
+    output: tuple[str, ...],
+    given: tuple[str, ...],
+    inputs_file: str | None,
+    cache: str | None,
+    as_json: bool,
+) -> int:
     """Let a pinned result go when room is needed."""
     with _open(cache) as store:
-        found = store.key_from(key)
-        was_pinned = store.unpin(found)
-    said = "is no longer pinned" if was_pinned else "was not pinned"
-    return _tell(as_json, {"key": found.hex(), "pinned": False}, f"{found.hex()} {said}")
+        found = keys_of(what, output, given, inputs_file, store, read_settings(cache=cache))
+        said = {True: "is no longer pinned", False: "was not pinned"}
+        lines = [f"{name} {said[store.unpin(key)]}" for name, key in found]
+    return _tell_pins(as_json, found, False, lines)
 
 
 @cache.command
@@ -181,6 +209,11 @@ def _size(text: str) -> int:
     except ValidationError:
         message = f"--budget takes a size; found {text[:60]!r}."
         raise SettingsError("size-invalid", message, "For example 500MB or 10GB.") from None
+
+
+def _tell_pins(as_json: bool, found: list[tuple[str, CacheKey]], pinned: bool, lines: list[str]) -> int:
+    entries = [{"key": key.hex(), "pinned": pinned} for _, key in found]
+    return _tell(as_json, entries[0] if len(entries) == 1 else {"results": entries}, "\n".join(lines))
 
 
 def _tell(as_json: bool, data: dict[str, Any], text: str) -> int:

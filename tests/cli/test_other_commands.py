@@ -177,3 +177,19 @@ def test_a_pinned_result_survives_clear_until_it_is_unpinned(sdgraph: Command, w
     assert sdgraph("cache", "clear", "--json").json == {"removed": 1}
     assert sdgraph("cache", "pin", key[:8], "--cache", "off").code == 2
     assert sdgraph("cache", "pin", key[:8]).code != 0
+
+
+def test_an_output_of_a_workflow_is_pinned_for_the_inputs_that_it_was_run_with(sdgraph: Command, write: Write) -> None:
+    nodes = {"one": node("toy.add"), "two": node("toy.add", {"a": "one.value"})}
+    path = write(nodes, inputs={"b": "two.b"}, outputs={"one": "one.value", "two": "two.value"})
+    ran = sdgraph("run", path, "-i", "b=7", "--json").json["nodes"]
+    key = ran["two"]["key"]
+    missing = sdgraph("cache", "pin", path, "--output", "two", "-i", "b=8")
+    assert missing.code != 0
+    assert "result-missing" in missing.err
+    assert sdgraph("cache", "pin", path, "--output", "two", "-i", "b=7").out == f"two ({key}) is pinned\n"
+    assert sdgraph("cache", "show", key, "--json").json["pinned"]
+    assert sdgraph("cache", "clear", "--json").json == {"removed": 1}
+    both = sdgraph("cache", "unpin", path, "--output", "two", "-i", "b=7", "--json").json
+    assert both == {"key": key, "pinned": False}
+    assert sdgraph("cache", "pin", path, "--output", "three").code == 2
