@@ -95,6 +95,8 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.engine_overhead
 	$(BIN)/python -m benchmarks.cache
 	$(BIN)/python -m benchmarks.patches
+	$(BIN)/python -m benchmarks.residency
+	$(BIN)/python -m benchmarks.gpu
 	$(BIN)/python -m benchmarks.server_latency
 	$(BIN)/python -m benchmarks.adherence --seed 1
 	$(BIN)/python -m benchmarks.parity

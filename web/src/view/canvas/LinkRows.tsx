@@ -19,9 +19,11 @@ export interface LinkRowsProps {
   readonly exposed: ReadonlySet<string>;
   /** Without words: the ports of a folded node. */
   readonly bare?: boolean;
+  /** Only handles that links need: nobody can aim at the others from afar. */
+  readonly far?: boolean;
 }
 
-export function LinkRows({ id, inputs, outputs, read, entry, exposed, bare = false }: LinkRowsProps) {
+export function LinkRows({ id, inputs, outputs, read, entry, exposed, bare = false, far = false }: LinkRowsProps) {
   const isRead = new Set(read.split(" "));
   const rows = Array.from(
     { length: Math.max(inputs.length, outputs.length) },
@@ -37,10 +39,11 @@ export function LinkRows({ id, inputs, outputs, read, entry, exposed, bare = fal
               port={input}
               connected={own(entry.links, input.name) !== undefined}
               exposed={exposed.has(input.name)}
+              far={far}
               bare={bare}
             />
           )}
-          {output && <Output id={id} port={output} connected={isRead.has(output.name)} bare={bare} />}
+          {output && <Output id={id} port={output} connected={isRead.has(output.name)} bare={bare} far={far} />}
         </div>
       ))}
     </div>
@@ -53,9 +56,10 @@ interface InputProps {
   readonly connected: boolean;
   readonly exposed: boolean;
   readonly bare: boolean;
+  readonly far: boolean;
 }
 
-function Input({ id, port, connected, exposed, bare }: InputProps) {
+function Input({ id, port, connected, exposed, bare, far }: InputProps) {
   const missing = port.required && !connected && !exposed;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
@@ -66,7 +70,9 @@ function Input({ id, port, connected, exposed, bare }: InputProps) {
       data-exposed={exposed}
       onContextMenu={menu(id, port.name, "input")}
     >
-      <PortHandle node={id} port={port.name} side="input" type={port.type} connected={connected || exposed} />
+      {(connected || !far) && (
+        <PortHandle node={id} port={port.name} side="input" type={port.type} connected={connected || exposed} />
+      )}
       {!bare && (
         <span className={styles.word} {...tip(() => <PortTip port={port} />)}>
           {portLabel(port.name, port.unit)}
@@ -76,7 +82,15 @@ function Input({ id, port, connected, exposed, bare }: InputProps) {
   );
 }
 
-function Output({ id, port, connected, bare }: { id: string; port: OutputPort; connected: boolean; bare: boolean }) {
+interface OutputProps {
+  readonly id: string;
+  readonly port: OutputPort;
+  readonly connected: boolean;
+  readonly bare: boolean;
+  readonly far: boolean;
+}
+
+function Output({ id, port, connected, bare, far }: OutputProps) {
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
     <span className={styles.output} onContextMenu={menu(id, port.name, "output")}>
@@ -85,7 +99,9 @@ function Output({ id, port, connected, bare }: { id: string; port: OutputPort; c
           {portLabel(port.name)}
         </span>
       )}
-      <PortHandle node={id} port={port.name} side="output" type={port.type} connected={connected} />
+      {(connected || !far) && (
+        <PortHandle node={id} port={port.name} side="output" type={port.type} connected={connected} />
+      )}
     </span>
   );
 }

@@ -1,9 +1,10 @@
 /** A node on the canvas: title, ports, widgets, what it made, and a strip with its plan or progress. */
 
 import type { NodeProps } from "@xyflow/react";
-import { useStore } from "@xyflow/react";
-import { type CSSProperties, memo } from "react";
+import { useStore, useUpdateNodeInternals } from "@xyflow/react";
+import { type CSSProperties, memo, useEffect, useRef } from "react";
 import { openGraphName } from "../../model/document";
+import { own } from "../../model/json";
 import { setLook } from "../../model/view";
 import { useEditor } from "../../store/context";
 import { Chevron, Down } from "../ui/icons";
@@ -22,12 +23,17 @@ import { categoryColor } from "./words";
 const NONE: ReadonlySet<string> = new Set();
 
 /** Below this zoom widgets could not be used: values are shown as text. */
-const FAR = 0.45;
+const FAR = 0.4;
+/** Below this one nothing can be read: values are bars, and only handles that links need are there. */
+const TINY = 0.28;
+
+type Distance = "near" | "far" | "tiny";
 
 export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps<CardNode>) {
   const { entry, ports, look } = data;
   const tone = useEditor((state) => statusOf(state, id).tone);
-  const far = useStore((state) => state.transform[2] < FAR);
+  const distance = useStore((state) => distanceAt(state.transform[2]));
+  useNewHandles(id, distance);
   const color = look.color ?? categoryColor(ports.category);
   return (
     <article
@@ -37,7 +43,7 @@ export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps
       data-mode={entry.mode ?? "run"}
       data-kind={ports.kind}
       data-tone={tone}
-      data-far={far}
+      data-distance={distance}
     >
       <CardHead id={id} entry={entry} ports={ports} folded={look.folded ?? false} />
       {look.folded ? (
@@ -53,14 +59,35 @@ export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps
           />
         </div>
       ) : (
-        <Body id={id} data={data} far={far} />
+        <Body id={id} data={data} distance={distance} />
       )}
       <CardStrip id={id} />
     </article>
   );
 });
 
-function Body({ id, data, far }: { readonly id: string; readonly data: CardNode["data"]; readonly far: boolean }) {
+function distanceAt(zoom: number): Distance {
+  return zoom < TINY ? "tiny" : zoom < FAR ? "far" : "near";
+}
+
+/** Handles that appear when one comes nearer have to be made known; those at the first drawing are. */
+function useNewHandles(id: string, distance: Distance): void {
+  const update = useUpdateNodeInternals();
+  const tiny = distance === "tiny";
+  const before = useRef(tiny);
+  useEffect(() => {
+    if (before.current !== tiny) update(id);
+    before.current = tiny;
+  }, [id, tiny, update]);
+}
+
+interface BodyProps {
+  readonly id: string;
+  readonly data: CardNode["data"];
+  readonly distance: Distance;
+}
+
+function Body({ id, data, distance }: BodyProps) {
   const { entry, ports, look } = data;
   const exposed = useExposed(id);
   const values = shownValues(ports.inputs, entry, look, exposed);
@@ -74,11 +101,20 @@ function Body({ id, data, far }: { readonly id: string; readonly data: CardNode[
         read={data.read}
         entry={entry}
         exposed={exposed}
+        far={distance === "tiny"}
       />
       {values.length > 0 && (
         <div className={styles.values}>
-          {values.map((port) => (
-            <ValueRow key={port.name} id={id} port={port} entry={entry} exposed={exposed.has(port.name)} far={far} />
+          {distance === "tiny" && <Bars count={values.filter(({ name }) => !isLinked(data, name)).length} />}
+          {(distance === "tiny" ? values.filter(({ name }) => isLinked(data, name)) : values).map((port) => (
+            <ValueRow
+              key={port.name}
+              id={id}
+              port={port}
+              entry={entry}
+              exposed={exposed.has(port.name)}
+              far={distance !== "near"}
+            />
           ))}
         </div>
       )}
@@ -86,6 +122,15 @@ function Body({ id, data, far }: { readonly id: string; readonly data: CardNode[
       <CardPreview id={id} />
     </>
   );
+}
+
+function isLinked(data: CardNode["data"], port: string): boolean {
+  return own(data.entry.links, port) !== undefined;
+}
+
+/** As high as the values that it stands for. */
+function Bars({ count }: { readonly count: number }) {
+  return count === 0 ? null : <div className={styles.bars} style={{ height: `${count * 2}rem` }} />;
 }
 
 function More({ id, hidden }: { readonly id: string; readonly hidden: number }) {
