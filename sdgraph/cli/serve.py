@@ -37,6 +37,7 @@ def serve(host: str, port: int, token: str | None, devices: tuple[str, ...], cac
     """
     from sdgraph.cli.serving import server_state
     from sdgraph.server.app import make_app
+    from sdgraph.server.editor import is_built
     from sdgraph.server.guard import is_loopback, make_guard
 
     settings = read_settings(cache=cache)
@@ -48,6 +49,8 @@ def serve(host: str, port: int, token: str | None, devices: tuple[str, ...], cac
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
         err(f"The token of this server: {token}")
+    if not is_built():
+        err("The editor is not built; the API works without it. Build it with: make web")
     with server_state(settings, registry, devices or (settings.device,)) as state:
         asyncio.run(_serve(make_app(state, make_guard(host, token)), host, port, settings))
     return 0

@@ -9,7 +9,9 @@ const page = readFileSync(new URL("index.html", FOLDER), "utf8");
 const named = [...page.matchAll(/(?:src|href)="\/(assets\/[^"]+)"/g)].map(([, name]) => name);
 const style = named.filter((name) => name.endsWith(".css")).map((name) => readFileSync(new URL(name, FOLDER), "utf8"));
 // The style sheet names the font's files by the letters that they have; a page in English needs the Latin one.
-const fonts = [...style.join("").matchAll(/assets\/(inter-latin-wght[^)"]+\.woff2)/g)].map(([, name]) => `assets/${name}`);
+const fonts = [...style.join("").matchAll(/assets\/(inter-latin-wght[^)"]+\.woff2)/g)].map(
+  ([, name]) => `assets/${name}`,
+);
 
 let total = gzipSync(page).length;
 for (const name of [...named, ...new Set(fonts)]) {

@@ -5,7 +5,8 @@ const CSS = readFileSync(new URL("./tokens.css", import.meta.url), "utf8");
 
 function tokens(theme: "light" | "dark"): Map<string, string> {
   const [light = "", dark = ""] = CSS.split(':root[data-theme="dark"]');
-  const read = (text: string) => [...text.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name = "", value = ""]) => [name, value] as const);
+  const read = (text: string) =>
+    [...text.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name = "", value = ""]) => [name, value] as const);
   return new Map(theme === "light" ? read(light) : [...read(light), ...read(dark)]);
 }
 
@@ -62,6 +63,7 @@ describe.each(["light", "dark"] as const)("in the %s theme", (theme) => {
   test("every category has a colour that is seen on a node (3:1)", () => {
     const categories = [...colors].filter(([name]) => name.startsWith("category-"));
     expect(categories.length).toBeGreaterThan(10);
-    for (const [name, color] of categories) expect(contrast(color, of("surface-raised")), name).toBeGreaterThanOrEqual(3);
+    for (const [name, color] of categories)
+      expect(contrast(color, of("surface-raised")), name).toBeGreaterThanOrEqual(3);
   });
 });
