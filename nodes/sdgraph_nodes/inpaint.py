@@ -38,7 +38,7 @@ class _MaskPorts(SameSpace):
     """How the mask becomes one value per latent pixel: their mean, or the first one, as diffusers does."""
 
 
-class InpaintLatents(_MaskPorts, type="sd.inpaint_latents", version=1, lane="device"):
+class InpaintLatents(_MaskPorts, type="sd.inpaint_latents", version=2, lane="device"):
     """Encode a picture to latents of which only the masked part is drawn; the rest stays as it is.
 
     Works with every model. Models that were trained for inpainting (with nine input channels) also see the mask and the
@@ -54,7 +54,8 @@ class InpaintLatents(_MaskPorts, type="sd.inpaint_latents", version=1, lane="dev
     """What the masked part is drawn from: the `picture` under noise, as much as the sampler's strength says, or `noise`
     alone. diffusers does the latter when the strength is 1."""
     tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
-    """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory of large pictures."""
+    """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory of large pictures and
+    leave the result as it is."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         vae, image, mask = known.get("vae"), picture_at(known, "image"), picture_at(known, "mask")

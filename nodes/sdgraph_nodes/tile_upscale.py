@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MAX_EDGE_PX = 16384
 
 
-class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=1, lane="device"):
+class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=2, lane="device"):
     """Enlarge a picture and let the model redraw it, one overlapping tile at a time.
 
     The picture is enlarged by Lanczos resampling and noised once as a whole; every sampling step then asks the model

@@ -17,7 +17,7 @@ from sdgraph.payloads.latents import Latents
 from sdgraph_nodes.outputs import ImageOut, LatentsOut
 
 
-class VaeEncode(Node[LatentsOut], type="sd.vae_encode", version=1, lane="device"):
+class VaeEncode(Node[LatentsOut], type="sd.vae_encode", version=2, lane="device"):
     """Encode a picture to latents.
 
     The image is [B, 3, H, W], float32 in 0..1; the latents are [B, C, H/8, W/8], the mean of what the encoder gives.
@@ -28,7 +28,8 @@ class VaeEncode(Node[LatentsOut], type="sd.vae_encode", version=1, lane="device"
     image: In[Image]
     """Its width and height must be multiples of the autoencoder's downscale, which is 8."""
     tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
-    """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory of large pictures."""
+    """Edge of one tile, in image pixels; 0 encodes in one piece. Tiles bound the memory
+    of large pictures and leave the result as it is."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         vae, image = known.get("vae"), picture_at(known, "image")
@@ -42,7 +43,7 @@ class VaeEncode(Node[LatentsOut], type="sd.vae_encode", version=1, lane="device"
             return LatentsOut(latents=encode_image(model, self.vae, self.image, self.tile_px))
 
 
-class VaeDecode(Node[ImageOut], type="sd.vae_decode", version=1, lane="device"):
+class VaeDecode(Node[ImageOut], type="sd.vae_decode", version=2, lane="device"):
     """Decode latents to a picture.
 
     The latents are [B, C, H/8, W/8]; the image is [B, 3, H, W], float32 in 0..1.
@@ -53,7 +54,8 @@ class VaeDecode(Node[ImageOut], type="sd.vae_decode", version=1, lane="device"):
     latents: In[Latents]
     """Latents of this autoencoder's model family."""
     tile_px: In[int] = port(0, ge=0, le=4096, multiple_of=8, unit="px")
-    """Edge of one tile, in image pixels; 0 decodes in one piece. Tiles bound the memory of large pictures."""
+    """Edge of one tile, in image pixels; 0 decodes in one piece. Tiles bound the memory
+    of large pictures and leave the result as it is."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         vae = known.get("vae")

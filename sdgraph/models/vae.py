@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import MediaError, SamplingError
 from sdgraph.models.memory.thrift import thrift
 from sdgraph.models.present import require_part
+from sdgraph.models.tiled_coder import TiledCoder
 from sdgraph.payloads.facts import Sized
 from sdgraph.payloads.handles import VaeHandle
 from sdgraph.payloads.image import Image
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OVERLAP_SHARE = 0.25
-"""How much of a tile's edge it shares with its neighbour, in tiled coding."""
+"""How much of a tile's edge it shares with its neighbour, where tiles are blended."""
 
 
 def encode_image(model: Any, handle: VaeHandle, image: Image, tile_px: int = 0) -> Latents:
@@ -29,23 +31,21 @@ def encode_image(model: Any, handle: VaeHandle, image: Image, tile_px: int = 0) 
     """
     import torch
 
-    step = handle.space.downscale
-    require_encodable(image, step)
+    require_encodable(image, handle.space.downscale)
     pixels = torch.tensor(image.pixels) * 2 - 1
-    samples = _tiled(lambda tile: _encode(model, handle, tile), pixels, tile_px, step, shrink=True)
+    samples = _coded(_encode, model, handle, pixels, tile_px)
     return Latents(samples, handle.space)
 
 
 def decode_latents(model: Any, handle: VaeHandle, latents: Latents, tile_px: int = 0) -> Image:
     """Pictures [B, 3, h*d, w*d] of latents, clipped to 0..1.
 
-    `tile_px` is the edge of a tile in picture pixels, 0 for one piece. Tiles overlap by a quarter and are blended; the
-    result differs a little from that of one piece, because the autoencoder looks at a whole tile at once. Raises
-    ModelError [latent-space-mismatch], SamplingError [tile-size].
+    `tile_px` is the edge of a tile in picture pixels, 0 for one piece; the result is the same but for the order of sums
+    (`TiledCoder`). Tiles of a tiny autoencoder overlap by a quarter and are blended, so there it differs a little.
+    Raises ModelError [latent-space-mismatch], SamplingError [tile-size].
     """
     require_same_space(latents.space, handle.space, f"The autoencoder `{handle.source}`")
-    step = handle.space.downscale
-    return _image(_tiled(lambda tile: _decode(model, handle, tile), latents.samples, tile_px, step, shrink=False))
+    return _image(_coded(_decode, model, handle, latents.samples, tile_px))
 
 
 def decode_preview(model: Any, handle: VaeHandle, samples: Tensor) -> Image:
@@ -83,13 +83,16 @@ def require_coding(handle: VaeHandle, tile_px: object, image: Sized | None = Non
         require_encodable(image, handle.space.downscale)
 
 
-def _encode(model: Any, handle: VaeHandle, pixels: Tensor) -> Tensor:
-    """[B, 3, H, W] in -1..1 -> [B, C, h, w]."""
+def _encode(model: Any, handle: VaeHandle, pixels: Tensor, tiles: TiledCoder | None = None) -> Tensor:
+    """[B, 3, H, W] in -1..1 -> [B, C, h, w]; in tiles B is 1."""
     import torch
 
     with torch.no_grad():
-        found = model.encode(pixels.to(model.device, model.dtype))
-        latents = (found.latents if handle.tiny else found.latent_dist.mode()).float().cpu()
+        if tiles is not None:
+            latents = tiles.encode(pixels)
+        else:
+            found = model.encode(pixels.to(model.device, model.dtype))
+            latents = (found.latents if handle.tiny else found.latent_dist.mode()).float().cpu()
     if handle.tiny:
         return latents
     return _normalized(latents, handle.space)
@@ -117,43 +120,51 @@ def _by_channel(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
 
 
-def _decode(model: Any, handle: VaeHandle, samples: Tensor) -> Tensor:
-    """[B, C, h, w] -> [B, 3, H, W] in -1..1. A tiny autoencoder takes latents as the denoiser sees them."""
+def _decode(model: Any, handle: VaeHandle, samples: Tensor, tiles: TiledCoder | None = None) -> Tensor:
+    """[B, C, h, w] -> [B, 3, H, W] in -1..1; in tiles B is 1. Tiny ones take latents as the denoiser sees them."""
     import torch
 
     space = handle.space
     raw = samples if handle.tiny else _as_made(samples, space)
     with torch.no_grad():
+        if tiles is not None:
+            return tiles.decode(raw)
         return model.decode(raw.to(model.device, model.dtype)).sample.float().cpu()
 
 
-def _tiled(code: Callable[[Tensor], Tensor], field: Tensor, tile_px: int, step: int, *, shrink: bool) -> Tensor:
-    """`code` of a field [B, C, H, W]; it shrinks or grows each side by `step`.
+def _coded(code: Callable[..., Tensor], model: Any, handle: VaeHandle, field: Tensor, tile_px: int) -> Tensor:
+    """`code`, which is `_encode` or `_decode`, of a field [B, C, H, W].
 
-    With tiles, picture by picture and tile by tile: only one tile of one picture goes through the model at a time. When
+    With tiles, picture by picture and tile by tile: only one tile of one picture is on the device at a time. When
     memory is short on this thread, so it goes without having been asked for (`sdgraph.models.memory.thrift`).
     """
     import torch
 
-    short = thrift()
+    short, step = thrift(), handle.space.downscale
     tile_px = min(filter(None, (tile_px, short.tile_px)), default=0)
     if tile_px == 0:
-        return torch.cat([code(item) for item in field.split(1)]) if short.one_at_a_time else code(field)
+        pictures = field.split(1) if short.one_at_a_time else (field,)
+        return torch.cat([code(model, handle, picture) for picture in pictures])
+    require_tile(tile_px, step)
+    if type(model).__name__ == "AutoencoderKL":
+        return torch.cat([code(model, handle, item, TiledCoder(model, tile_px // step)) for item in field.split(1)])
+    cut = partial(_blended, partial(code, model, handle), cells=tile_px // step, step=step, shrink=code is _encode)
+    return torch.cat([cut(picture) for picture in field.split(1)])
+
+
+def _blended(code: Callable[[Tensor], Tensor], picture: Tensor, cells: int, step: int, *, shrink: bool) -> Tensor:
+    """`code` of overlapping tiles of a field [1, C, H, W], blended; it shrinks or grows each side by `step`."""
     from sdgraph.diffusion.tiles import TileGrid, blend
 
-    require_tile(tile_px, step)
-    height, width = field.shape[2:]
+    height, width = picture.shape[2:]
     unit_in, unit_out = (step, 1) if shrink else (1, step)
-    cells, overlap = tile_px // step, int(tile_px // step * OVERLAP_SHARE)
+    overlap = int(cells * OVERLAP_SHARE)
 
     def grid(unit: int) -> TileGrid:
         rows, columns = height // unit_in * unit, width // unit_in * unit
         return TileGrid(rows, columns, cells * unit, overlap * unit, align=unit)
 
-    pictures = [
-        blend(grid(unit_out), [code(tile) for tile in grid(unit_in).crop(picture)]) for picture in field.split(1)
-    ]
-    return torch.cat(pictures)
+    return blend(grid(unit_out), [code(tile) for tile in grid(unit_in).crop(picture)])
 
 
 def _image(pixels: Tensor) -> Image:
