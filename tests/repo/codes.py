@@ -12,21 +12,25 @@ from tests.repo.project import modules
 
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)+")
 NOT_CODES = {
+    "flux-tiny",
+    "nearest-exact",
+    "no-cache",
+    "no-referrer",
+    "playground-tiny",
+    "same-origin",
     "sdgraph-database",
+    "sdgraph-digest",
+    "sdgraph-editor",
     "sdgraph-events",
     "sdgraph-files",
-    "sdgraph-digest",
     "sdgraph-leases",
     "sdgraph-mirror",
-    "sdgraph-remote",
-    "sdgraph-store",
-    "flux-tiny",
-    "sdxl-tiny",
-    "nearest-exact",
-    "no-referrer",
-    "same-origin",
     "sdgraph-outbox",
+    "sdgraph-remote",
+    "sdgraph-remote-leases",
     "sdgraph-server",
+    "sdgraph-store",
+    "sdxl-tiny",
 }
 """Strings of the same form that mean something else: threads, synthetic models, interpolations, HTTP headers."""
 
