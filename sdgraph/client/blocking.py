@@ -107,6 +107,10 @@ class Client:
         """Everything about a run."""
         return self.wait(self._client.get(run_id))
 
+    def wait_for(self, run_id: str) -> RunOut:
+        """Wait for the end of a run of which only the id is known; everything about it then."""
+        return self.wait(AsyncRun(self._client, run_id).result())
+
     def runs(
         self,
         search: str = "",

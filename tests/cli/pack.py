@@ -84,7 +84,7 @@ class Fail(Node[NumberOut], type="toy.fail", version=1):
 
 
 class Wait(Node[NumberOut], type="toy.wait", version=1):
-    """Works in steps until the run is cancelled."""
+    """Works in steps until the run is cancelled, or a file says that it is enough."""
 
     value: In[int] = port(0)
     steps: In[int] = port(100_000)
@@ -92,7 +92,10 @@ class Wait(Node[NumberOut], type="toy.wait", version=1):
     def run(self, ctx: RunContext) -> NumberOut:
         Path(os.environ["TOY_STARTED"]).touch()
         pause = threading.Event()
+        enough = Path(os.environ.get("TOY_ENOUGH", "/nothing"))
         for done in range(self.steps):
+            if enough.exists():
+                break
             ctx.progress(done, self.steps)
             pause.wait(0.002)
         return NumberOut(value=self.value)
