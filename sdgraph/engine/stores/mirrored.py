@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -17,12 +18,17 @@ from sdgraph.engine.stores.disk import FORMAT_FOLDER, DiskStore
 from sdgraph.engine.stores.objects import DamagedObject
 from sdgraph.engine.stores.pins import Pins
 from sdgraph.engine.stores.remote import Remote, RemoteAway
+from sdgraph.engine.stores.remote_leases import RemoteLeases
 from sdgraph.errors import Problem
 
 _log = logging.getLogger("sdgraph.store")
 CLOSE_WAIT_S = 5.0
 """How long the end of a program waits for writes; what is left is written next time."""
 _RETRY_S = 10.0
+_WORTH_CLAIMING_S = 1.0
+"""A node that takes less is computed twice rather than asking a place far away."""
+_ASK_AGAIN_S = 0.5
+"""How often to ask whether another machine has finished."""
 _LIST_AFTER = 64
 """A plan of many nodes must not ask for each of them: after so many that were not there, all keys are listed once."""
 
@@ -31,13 +37,24 @@ class MirroredStore:
     """A `ResultStore` in a folder whose results are copied to and from a remote place. It closes the disk store."""
 
     def __init__(
-        self, disk: DiskStore, remote: Remote, payloads: Payloads, *, close_wait_s: float = CLOSE_WAIT_S
+        self,
+        disk: DiskStore,
+        remote: Remote,
+        payloads: Payloads,
+        *,
+        close_wait_s: float = CLOSE_WAIT_S,
+        leases: RemoteLeases | None = None,
     ) -> None:
         self.disk = disk
         self.checkpoints = disk.checkpoints
         self.remote = remote
         self._payloads = payloads
         self._close_wait_s = close_wait_s
+        self.leases = leases or RemoteLeases(remote)
+        self._awaited: dict[CacheKey, float] = {}
+        """Keys that another machine computes, and when to ask about them again."""
+        self._released: set[CacheKey] = set()
+        """Keys whose remote lease goes back once their results are there."""
         self._outbox = Pins(Path(disk.folder) / FORMAT_FOLDER / "outbox")
         self._absent: set[CacheKey] = set()
         self._listed: frozenset[CacheKey] | None = None
@@ -112,10 +129,51 @@ class MirroredStore:
         self._wake()
 
     def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
-        return self.disk.claim(key, expected_s)
+        """A claim on the folder, and for what takes long on the remote place too, if that answers."""
+        here = self.disk.claim(key, expected_s)
+        if here is None or (expected_s is not None and expected_s < _WORTH_CLAIMING_S):
+            return here
+        try:
+            taken = self.leases.take(key)
+        except RemoteAway as error:
+            self._away(error)
+            return here
+        if not taken:
+            here()
+            self._awaited[key] = time.monotonic() + _ASK_AGAIN_S
+            return None
+        self._awaited.pop(key, None)
+        self._forget_absent(key)  # whoever had the lease before may have stored it
+
+        def release() -> None:
+            here()
+            with self._changed:
+                self._released.add(key)
+            self._wake()
+
+        return release
 
     def is_claimed(self, key: CacheKey) -> bool:
-        return self.disk.is_claimed(key)
+        return self.disk.is_claimed(key) or self._is_claimed_elsewhere(key)
+
+    def _is_claimed_elsewhere(self, key: CacheKey) -> bool:
+        """Asks the remote place now and then; False too when the result is there, so that somebody looks for it."""
+        ask_at = self._awaited.get(key)
+        if ask_at is None or time.monotonic() < ask_at:
+            return ask_at is not None
+        self._awaited[key] = time.monotonic() + _ASK_AGAIN_S
+        try:
+            if not self.remote.has(key) and self.leases.is_taken(key):
+                return True
+        except RemoteAway as error:
+            self._away(error)
+        self._awaited.pop(key, None)
+        return False
+
+    def _forget_absent(self, key: CacheKey) -> None:
+        self._absent.discard(key)
+        if self._listed is not None and key not in self._listed:
+            self._listed = None
 
     def guard(self, keys: Iterable[CacheKey]) -> Release:
         return self.disk.guard(keys)
@@ -145,6 +203,7 @@ class MirroredStore:
             self._tell("remote-behind", message, "They are on disk; the next run writes them there.")
         if self._writer is not None:
             self._writer.join(0.1)
+        self.leases.close()
         self.disk.close()
 
     # The background thread.
@@ -170,6 +229,7 @@ class MirroredStore:
                     return
                 self._asked, self._busy = False, True
             answers = self._write_all()
+            self._release_written()
 
     def _is_idle(self) -> bool:
         return not (self._asked or self._busy)
@@ -190,6 +250,17 @@ class MirroredStore:
                 self._tell("remote-behind", f"A result was not copied to {self.remote.url}: {error}.", "It is on disk.")
                 return True
         return True
+
+    def _release_written(self) -> None:
+        """Give remote leases back whose results are there, or are not to come."""
+        with self._changed:
+            ready = self._released - self._outbox.all()
+            self._released -= ready
+        for key in ready:
+            try:
+                self.leases.give_back(key)
+            except RemoteAway as error:  # it runs out by itself
+                self._away(error)
 
     def _write(self, key: CacheKey) -> None:
         parts = self.disk.raw(key)

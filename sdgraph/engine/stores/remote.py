@@ -7,10 +7,13 @@ for a while (a circuit breaker: Nygard, Release It!, 2007); and what is read is 
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import blake2b, sha256
 from typing import Any, TypeVar
 
@@ -139,6 +142,43 @@ class Remote:
         """Remove a damaged manifest, if that is allowed."""
         self._call(lambda: self._fs.rm_file(self._manifest_path(key)), self._look_s)
 
+    def create_lease(self, key: CacheKey, content: bytes) -> bool:
+        """Whether this made the lease of a key, which was not there; see `RemoteLeases` for how sure that is."""
+        path = self._lease_path(key)
+
+        def create() -> bool:
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            try:
+                if "file" not in self._fs.protocol:
+                    self._fs.pipe_file(path, content, mode="create")
+                    return True
+                temporary = f"{path}.{uuid.uuid4().hex}.writing"
+                self._fs.pipe_file(temporary, content)
+                try:
+                    os.link(temporary, path)  # with its content, or not at all
+                finally:
+                    os.unlink(temporary)
+            except OSError as error:
+                if isinstance(error, FileExistsError) or _refused(error):
+                    return False
+                raise
+            return True
+
+        return self._call(create, self._look_s)
+
+    def read_lease(self, key: CacheKey) -> bytes | None:
+        """What stands in the lease of a key; None if there is none."""
+        self._fs.invalidate_cache(self._lease_path(key))
+        return self._read(self._lease_path(key))
+
+    def write_lease(self, key: CacheKey, content: bytes) -> None:
+        self._write(self._lease_path(key), content)
+
+    def remove_lease(self, key: CacheKey) -> None:
+        """Remove a lease; no error if there is none."""
+        with suppress(FileNotFoundError):
+            self._call(lambda: self._fs.rm_file(self._lease_path(key)), self._look_s)
+
     def _read_object(self, digest: str, check: str | None) -> Mapping[str, Blob]:
         content = self._read(self._object_path(digest))
         if content is None:
@@ -169,6 +209,9 @@ class Remote:
     def _manifest_path(self, key: CacheKey) -> str:
         return f"{self._folder}/manifests/{key.hex()[:2]}/{key.hex()}.json"
 
+    def _lease_path(self, key: CacheKey) -> str:
+        return f"{self._folder}/leases/{key.hex()}.json"
+
     def _object_path(self, digest: str) -> str:
         return f"{self._folder}/objects/{digest[:2]}/{digest}.safetensors"
 
@@ -185,6 +228,11 @@ class Remote:
             raise RemoteAway(str(error) or type(error).__name__) from error
         self._breaker.succeeded()
         return found
+
+
+def _refused(error: OSError) -> bool:
+    """Whether S3 said that the object is there already."""
+    return "PreconditionFailed" in repr(error) or "PreconditionFailed" in repr(error.__cause__)
 
 
 def within(limit_s: float, work: Callable[[], T]) -> T:
