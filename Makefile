@@ -88,8 +88,9 @@ docs: $(INSTALLED)
 	$(BIN)/python -m sdgraph.settings >docs/guide/settings.md
 	$(BIN)/python -m tools.api_types
 
-pictures: $(INSTALLED)
+pictures: $(INSTALLED) $(EDITOR)
 	$(BIN)/python -m tools.pictures
+	$(BIN)/python -m tools.editor_pictures
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.engine_overhead

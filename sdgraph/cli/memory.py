@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from sdgraph.models.memory.process import highest_bytes
+
 
 def peak_memory_bytes() -> int | None:
     """The largest resident size of this process so far; None where the system does not tell."""
@@ -12,4 +14,4 @@ def peak_memory_bytes() -> int | None:
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak if sys.platform == "darwin" else max(peak * 1024, highest_bytes())

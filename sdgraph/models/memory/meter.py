@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from sdgraph.core.context import RunContext
 from sdgraph.models.memory.needs import entry_of
 from sdgraph.models.memory.peaks import PeakTable
+from sdgraph.models.memory.process import ProcessGauge, can_forget
 from sdgraph.models.memory.recovery import handles_in
 from sdgraph.models.memory.thrift import Thrift, thrift
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents
 from sdgraph.payloads.sampling import SamplingState
-
-_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Gauge(Protocol):
@@ -60,20 +57,6 @@ class CudaGauge:
         return torch.cuda.memory_allocated(self._device)
 
 
-class ProcessGauge:
-    """The resident memory of this process, on Linux, where the peak can be forgotten (`man 5 proc`, clear_refs)."""
-
-    def start(self) -> None:
-        with suppress(OSError):
-            _RESET.write_text("5")
-
-    def peak_bytes(self) -> int | None:
-        return _status("VmHWM")
-
-    def used_bytes(self) -> int | None:
-        return _status("VmRSS")
-
-
 class MemoryMeter:
     """The `Metering` of nodes that run models: fills a table of peaks."""
 
@@ -104,7 +87,7 @@ def gauge_of(device: str) -> Gauge | None:
     """What can read the memory of a device; None where nothing can."""
     if device.startswith("cuda"):
         return CudaGauge(device)
-    return ProcessGauge() if device == "cpu" and _RESET.exists() else None
+    return ProcessGauge() if device == "cpu" and can_forget() else None
 
 
 def total_bytes(device: str) -> int:
@@ -128,10 +111,3 @@ def _pixels(value: Any) -> int:
         batch, _, rows, columns = value.tensors["x"].shape
         return batch * rows * columns * value.space.downscale**2
     return 0
-
-
-def _status(name: str) -> int | None:
-    with suppress(OSError):
-        found = re.search(rf"^{name}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-        return int(found[1]) * 1024 if found else None
-    return None
