@@ -56,8 +56,9 @@ export class Planner {
       if (!signal.aborted) this.store.setState({ plan: { status: "ready", plan }, problems: plan.problems });
     } catch (error) {
       if (signal.aborted) return;
-      this.asked = null;
       const invalid = error instanceof ApiError;
+      // An error of the workflow stays until the workflow changes; a lost connection may come back.
+      if (!invalid) this.asked = null;
       const plan = { ...this.store.getState().plan, status: invalid ? "invalid" : "offline" } as const;
       this.store.setState(invalid ? { plan, problems: problemsOf(error) } : { plan });
     }

@@ -1,6 +1,7 @@
 /** A picture of the whole graph as it is drawn. */
 
 import { getNodesBounds } from "@xyflow/react";
+import type { Box } from "../../model/view";
 import { type CanvasContext, now } from "./context";
 
 const MARGIN_PX = 40;
@@ -36,5 +37,52 @@ export async function draw(context: CanvasContext): Promise<string> {
   const transform = `translate(${MARGIN_PX - bounds.x}px, ${MARGIN_PX - bounds.y}px) scale(1)`;
   const style = { width: `${width}px`, height: `${height}px`, transform };
   const pixelRatio = Math.min(SHARP, MOST_PX / Math.max(width, height));
-  return toPng(viewport, { backgroundColor: background, width, height, pixelRatio, style });
+  const links = linksAsOne({ x: bounds.x - MARGIN_PX, y: bounds.y - MARGIN_PX, width, height });
+  viewport.prepend(links);
+  try {
+    const filter = (element: HTMLElement) => !element.classList?.contains("react-flow__edges");
+    const fontEmbedCSS = await fontStyle();
+    return await toPng(viewport, {
+      backgroundColor: background,
+      width,
+      height,
+      pixelRatio,
+      style,
+      filter,
+      fontEmbedCSS,
+    });
+  } finally {
+    links.remove();
+  }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** All links as one drawing with a size of its own: React Flow's have none, and would not get onto the picture. */
+function linksAsOne({ x, y, width, height }: Box): SVGSVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
+  svg.setAttribute("width", String(width));
+  svg.setAttribute("height", String(height));
+  Object.assign(svg.style, { position: "absolute", left: `${x}px`, top: `${y}px`, pointerEvents: "none" });
+  for (const link of document.querySelectorAll<SVGPathElement>(".react-flow__edge-path")) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", link.getAttribute("d") ?? "");
+    path.setAttribute("fill", "none");
+    path.setAttribute("stroke", getComputedStyle(link).stroke);
+    path.setAttribute("stroke-width", "2");
+    svg.append(path);
+  }
+  return svg;
+}
+
+/** The editor's font inside the style, because a picture fetches nothing. */
+async function fontStyle(): Promise<string> {
+  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
+  const latin = rules.find((rule) => rule instanceof CSSFontFaceRule && /U\+0(?:000)?-0?0?FF\b/i.test(rule.cssText));
+  const address = /url\("?([^")]+)"?\)/.exec(latin?.cssText ?? "")?.[1];
+  if (latin === undefined || address === undefined) return "";
+  const font = await (await fetch(new URL(address, latin.parentStyleSheet?.href ?? location.href))).arrayBuffer();
+  const text = Array.from(new Uint8Array(font), (byte) => String.fromCharCode(byte)).join("");
+  return latin.cssText.replace(address, `data:font/woff2;base64,${btoa(text)}`);
 }
