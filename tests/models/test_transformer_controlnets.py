@@ -18,6 +18,7 @@ from diffusers.pipelines.controlnet_sd3.pipeline_stable_diffusion_3_controlnet i
 from diffusers.pipelines.flux.pipeline_flux_controlnet import FluxControlNetPipeline
 from torch import Tensor
 
+from sdgraph.diffusion.tiles import Tile
 from sdgraph.errors import SdgraphError
 from sdgraph.models.checkpoint import read_checkpoint, read_controlnet
 from sdgraph.models.flux_controlnet import OpenFluxNet
@@ -28,6 +29,7 @@ from sdgraph.models.quiet import quiet
 from sdgraph.models.sd3_controlnet import OpenSd3Net
 from sdgraph.models.source import resolve
 from sdgraph.models.transformer_control import Residuals
+from sdgraph.models.view import View, Window
 from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
 from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.image import Image
@@ -303,6 +305,21 @@ def test_a_picture_of_another_size_is_refused_in_pixels(pool: ModelPool, family:
     ):
         network(noise(), torch.full((1,), 500.0), prompts(family)[-1:])
     assert caught.value.code == "control-size"
+
+
+def test_a_tile_is_steered_by_its_own_part_of_the_picture(pool: ModelPool) -> None:
+    handle, whole = read_controlnet(f"{TINY['flux']}/controlnet_pixels"), picture()
+    asked, timestep, denoiser = prompts("flux"), torch.full((1,), 500.0), read_checkpoint(TINY["flux"]).denoiser
+    x = noise()[..., 2:6, 4:8].contiguous()
+    part = Image(whole.pixels[..., 16:48, 32:64])
+    with open_network(pool, denoiser, Control((ControlBranch(handle, part),))) as network:
+        expected = network(x, timestep, asked)
+    with open_network(pool, denoiser, Control((ControlBranch(handle, whole),))) as network:
+        network.view = View(window=Window(Tile(2, 4, 4, 4), 8, 8))
+        assert torch.equal(network(x, timestep, asked), expected)
+    with open_network(pool, denoiser, Control((branch("flux"),))) as network:
+        network.view = View(window=Window(Tile(2, 4, 4, 4), 8, 8))
+        assert network(x, timestep, asked).shape == x.shape
 
 
 @pytest.mark.parametrize(
