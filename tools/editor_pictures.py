@@ -116,8 +116,8 @@ def run(page: Page) -> None:
     """Run, and wait for the end."""
     page.wait_for_timeout(SETTLE_MS)
     page.get_by_role("button", name="Run, ").click()
-    page.get_by_role("button", name="Stop").first.wait_for()
-    page.get_by_role("button", name="Run, ").wait_for(timeout=RUN_MS)
+    page.get_by_alt_text("Result").first.wait_for(timeout=RUN_MS)
+    page.get_by_role("button", name="nodes cached").wait_for()
 
 
 def select(page: Page, node: str) -> None:
