@@ -142,10 +142,11 @@ def _coded(code: Callable[..., Tensor], model: Any, handle: VaeHandle, field: Te
 
     short, step = thrift(), handle.space.downscale
     tile_px = min(filter(None, (tile_px, short.tile_px)), default=0)
-    if tile_px == 0:
-        pictures = field.split(1) if short.one_at_a_time else (field,)
-        return torch.cat([code(model, handle, picture) for picture in pictures])
     require_tile(tile_px, step)
+    longest_px = max(field.shape[2:]) * (1 if code is _encode else step)
+    if tile_px == 0 or longest_px <= tile_px:
+        pictures = field.split(1) if short.one_at_a_time or tile_px else (field,)
+        return torch.cat([code(model, handle, picture) for picture in pictures])
     if type(model).__name__ == "AutoencoderKL":
         return torch.cat([code(model, handle, item, TiledCoder(model, tile_px // step)) for item in field.split(1)])
     cut = partial(_blended, partial(code, model, handle), cells=tile_px // step, step=step, shrink=code is _encode)
