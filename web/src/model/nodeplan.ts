@@ -2,7 +2,7 @@
 
 import { type GraphName, graphOf, type NodeEntry, subgraphName, type WorkflowDocument } from "./document";
 import { own } from "./json";
-import type { NodePlan, Plan, PlanAction, PlanRow } from "./plan";
+import type { NodePlan, Plan, PlanAction, PlanChange, PlanRow } from "./plan";
 
 /**
  * The plan by node of the graph that is open. `prefix` is where it lies in the workflow: "" for the workflow itself,
@@ -83,11 +83,16 @@ function summed(group: readonly [string, PlanRow][]): NodePlan {
   return {
     action,
     reason: `${inner === "" ? "" : `${inner}: `}${deciding?.[1].reason ?? ""}`,
-    changes: rows.flatMap((row) => row.changes ?? []),
+    changes: distinct(rows.flatMap((row) => row.changes ?? [])),
     estimated_s: running.length === 0 ? null : secondsOf(running),
     parts: rows.length,
     running: running.length,
   };
+}
+
+/** The nodes inside one node tell of the same change each. */
+function distinct(changes: readonly PlanChange[]): readonly PlanChange[] {
+  return [...new Map(changes.map((one) => [`${one.port} ${one.from} ${one.to}`, one])).values()];
 }
 
 function secondsOf(rows: readonly PlanRow[]): number | null {
