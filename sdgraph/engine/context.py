@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sdgraph.core.context import Checkpoint, NoCheckpoint, ResourceEvent
-from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.events import EventStream
-from sdgraph.engine.stores.checkpoints import Checkpoints
 from sdgraph.errors import Problem, RegistryError, RunCancelled
+
+if TYPE_CHECKING:  # the command line's help imports this module
+    from sdgraph.engine.cachekey import CacheKey
+    from sdgraph.engine.stores.checkpoints import Checkpoints
 
 S = TypeVar("S")
 
