@@ -1,6 +1,6 @@
 """What the cache saves and costs, as ratios measured in one process, the sides of each taking turns.
 
-    python benchmarks/cache.py [--repeats 5] [--entries 100000] [--small] [--json]
+    python -m benchmarks.cache [--repeats 5] [--entries 100000] [--small] [--json]
 
 *Restart*: a workflow of 20 nodes that smooth pictures, computed, and run again with a store that is opened anew.
 *Storing*: the same computed with memory alone and with memory and disk. *Hits*: finding and reading a result by its
@@ -16,25 +16,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from benchmarks.toys import PAYLOADS, REGISTRY, Encode, Noise, Picture, Sample, Smooth
 from sdgraph.core.build import build_graph
-from sdgraph.core.context import RunContext
-from sdgraph.core.node import Node, Outputs
-from sdgraph.core.pack import NodePack
-from sdgraph.core.port import In, Out, port
-from sdgraph.core.porttype import Blob, Encoded, PortType
-from sdgraph.core.registry import Registry
 from sdgraph.core.workflow import Workflow
 from sdgraph.engine.executor import Executor
 from sdgraph.engine.plan import make_plan
-from sdgraph.engine.stores.base import Payloads, Result, ResultStore
+from sdgraph.engine.stores.base import Result, ResultStore
 from sdgraph.engine.stores.disk import DiskStore
 from sdgraph.engine.stores.index import _INSERT, _digest
 from sdgraph.engine.stores.memory import MemoryStore
@@ -50,81 +43,6 @@ LIMITS = {
     "entry_hit_ms": 1.0,
 }
 NODES = 20
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """Float32 pixels [H, W]."""
-
-    pixels: npt.NDArray[np.float32]
-
-
-class PictureCodec:
-    def encode(self, value: Picture) -> Encoded:
-        return Encoded(None, {"pixels": Blob("F32", value.pixels.shape, value.pixels.data.cast("B"))})
-
-    def decode(self, encoded: Encoded) -> Picture:
-        blob = encoded.blobs["pixels"]
-        return Picture(np.frombuffer(blob.data, np.float32).reshape(blob.shape))
-
-
-class PictureOut(Outputs):
-    picture: Out[Picture]
-
-
-class NumberOut(Outputs):
-    value: Out[int]
-
-
-class Noise(Node[PictureOut], type="bench.noise"):
-    """Random pixels."""
-
-    seed: In[int] = port(0)
-    edge_px: In[int] = port(256)
-
-    def run(self, ctx: RunContext) -> PictureOut:
-        pixels = np.random.default_rng(self.seed).random((self.edge_px, self.edge_px), np.float32)
-        return PictureOut(picture=Picture(pixels))
-
-
-class Smooth(Node[PictureOut], type="bench.smooth"):
-    """Blur by many small steps."""
-
-    picture: In[Picture]
-    steps: In[int] = port(1)
-
-    def run(self, ctx: RunContext) -> PictureOut:
-        pixels = self.picture.pixels
-        for _ in range(self.steps):
-            pixels = (pixels + np.roll(pixels, 1, 0) + np.roll(pixels, 1, 1)) / np.float32(3)
-        return PictureOut(picture=Picture(pixels))
-
-
-class Encode(Node[NumberOut], type="bench.encode"):
-    """Stands for a text encoder."""
-
-    runs: ClassVar[int] = 0
-    text: In[str] = port("")
-
-    def run(self, ctx: RunContext) -> NumberOut:
-        Encode.runs += 1
-        return NumberOut(value=len(self.text))
-
-
-class Sample(Node[NumberOut], type="bench.sample"):
-    """Stands for a sampler."""
-
-    positive: In[int]
-    negative: In[int]
-    seed: In[int] = port(0)
-
-    def run(self, ctx: RunContext) -> NumberOut:
-        return NumberOut(value=self.seed * 3 + self.positive - self.negative)
-
-
-PICTURE = PortType("Picture", Picture, "Pixels.", "#000", PictureCodec(), size_bytes=lambda value: value.pixels.nbytes)
-REGISTRY = Registry([NodePack("bench", "1", (Noise, Smooth, Encode, Sample), (PICTURE,))])
-PAYLOADS = Payloads(REGISTRY.port_types)
 
 
 def showcase(edge_px: int, seed: int, steps: int) -> Workflow:

@@ -1,6 +1,6 @@
 """What the engine itself costs: CPU time and memory for each node of graphs whose nodes do next to nothing.
 
-    python benchmarks/engine_overhead.py [--sizes 1000 10000 100000] [--repeats 5] [--json]
+    python -m benchmarks.engine_overhead [--sizes 1000 10000 100000] [--repeats 5] [--json]
 
 In one process, with the memory store. *Cold* is planning and running with an empty store, *cached* the same graph once
 more; both count the CPU time of all threads (process time), so other programs on the machine disturb them little.
@@ -20,41 +20,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.toys import PAYLOADS, REGISTRY, Add
 from sdgraph.core.build import build_graph
-from sdgraph.core.context import RunContext
 from sdgraph.core.graph import Graph
-from sdgraph.core.node import Node, Outputs
-from sdgraph.core.pack import NodePack
-from sdgraph.core.port import In, Out, port
-from sdgraph.core.registry import Registry
 from sdgraph.core.workflow import Workflow
 from sdgraph.engine.executor import Executor
 from sdgraph.engine.plan import Plan, make_plan
 from sdgraph.engine.report import RunReport
-from sdgraph.engine.stores.base import Payloads
 from sdgraph.engine.stores.memory import MemoryStore
 
 COLD_LIMIT_US, CACHED_LIMIT_US, GROWTH_LIMIT, MEMORY_LIMIT_BYTES = 100.0, 30.0, 1.3, 2048
 _NODES_PER_REPEAT = 20_000
 """Small graphs are run several times for one measurement, so that it takes long enough to be measured."""
-
-
-class Total(Outputs):
-    value: Out[int]
-
-
-class Add(Node[Total], type="bench.add"):
-    """Add two numbers."""
-
-    a: In[int] = port(0)
-    b: In[int] = port(0)
-
-    def run(self, ctx: RunContext) -> Total:
-        return Total(value=(self.a + self.b) & 0xFFFF)
-
-
-REGISTRY = Registry([NodePack("bench", "1", (Add,))])
-PAYLOADS = Payloads(REGISTRY.port_types)
 
 
 def chain(nodes: int) -> Graph:
