@@ -11,6 +11,7 @@ import diffusers
 import pytest
 import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
+from diffusers.models.controlnets.controlnet_sd3 import SD3ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
@@ -206,7 +207,7 @@ def test_shapes_alone_describe_the_published_networks_for_transformers(name: str
 
 def test_a_network_that_takes_a_mask_too_is_refused(tmp_path: Path) -> None:
     with quiet():
-        net: Any = diffusers.SD3ControlNetModel(
+        net: Any = SD3ControlNetModel(
             num_layers=1,
             attention_head_dim=8,
             num_attention_heads=4,
