@@ -7,7 +7,6 @@ They live as long as tests of this folder run one after the other: Playwright ke
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
@@ -48,10 +47,3 @@ def context(browser: Browser) -> Generator[BrowserContext]:
 def editor(context: BrowserContext, server: Server) -> Editor:
     """The editor with an empty canvas."""
     return Editor.opened(context.new_page(), server.url)
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Generator[Server]:
-    """A server that a test may break."""
-    with serving(tmp_path / "served") as running:
-        yield running
