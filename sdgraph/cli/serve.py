@@ -48,7 +48,7 @@ def serve(host: str, port: int, token: str | None, devices: tuple[str, ...], cac
     show_problems(registry.problems)
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
-        err(f"The token of this server: {token}")
+        err(f"The token of this server: {token} (in a browser open /?token={token})")
     if not is_built():
         err("The editor is not built; the API works without it. Build it with: make web")
     with server_state(settings, registry, devices or (settings.device,)) as state:
