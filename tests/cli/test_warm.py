@@ -29,6 +29,10 @@ def drawing(write: Callable[..., Path]) -> Path:
     return write(nodes, outputs={"image": "image.image"}, inputs={"width": "start.width_px"})
 
 
+def codes(found: dict[str, Any]) -> list[str]:
+    return [problem["code"] for problem in found["problems"]]
+
+
 def test_everything_that_a_run_would_load_is_loaded_and_ready_is_an_exit_code(
     sdgraph: Command, drawing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,10 +62,10 @@ def test_everything_that_a_run_would_load_is_loaded_and_ready_is_an_exit_code(
     assert expected["memory"]["unmeasured"] == []
     assert expected["memory"]["device"] == "cpu"
     assert expected["memory"]["available_bytes"] > 2**30
-    assert expected["problems"] == []
+    assert "memory-short" not in codes(expected)
     monkeypatch.setenv("SDGRAPH_DEVICE_MEMORY_BYTES", "100kB")
     short = sdgraph(*larger)
-    assert [problem["code"] for problem in short.json["problems"]] == ["memory-short"]
+    assert "memory-short" in codes(short.json)
     assert short.code == 0
 
 

@@ -1,4 +1,4 @@
-"""What is done when a device's memory runs out, from what changes no bit to what changes the picture a little."""
+"""What is done when a device's memory runs out, from what changes no bit to what may change the picture a little."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class MemoryRecovery:
             lambda: _freed(context, handles),
         )
         draws = any(isinstance(handle, DenoiserHandle) for handle in handles)
-        codes = any(isinstance(handle, VaeHandle) for handle in handles)
+        codes = [handle for handle in handles if isinstance(handle, VaeHandle)]
         if draws or (codes and _batch(inputs) > 1):
             text = "pictures and conditionings went through the network one at a time"
             yield Remedy("one_at_a_time", text, lambda: more_thrift(one_at_a_time=True))
@@ -69,7 +69,7 @@ class MemoryRecovery:
             text = "attention was computed in slices"
             yield Remedy("sliced_attention", text, lambda: more_thrift(sliced_attention=True))
         if codes:
-            yield from _tilings(inputs)
+            yield from _tilings(inputs, blended=any(handle.tiny for handle in codes))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -98,12 +98,13 @@ def _freed(context: RunContext, handles: tuple[ModelHandle, ...]) -> Generator[N
     yield
 
 
-def _tilings(inputs: Mapping[str, Any]) -> Iterator[Remedy]:
+def _tilings(inputs: Mapping[str, Any], *, blended: bool) -> Iterator[Remedy]:
+    """Tiles from large to small; the result is another one where they are blended (`models.vae`)."""
     asked, side = inputs.get("tile_px") or 0, _side_px(inputs)
     for tile_px in TILES_PX:
         if tile_px < side and not 0 < asked <= tile_px:
             text = f"the autoencoder took the picture in tiles of {tile_px} px"
-            yield Remedy(f"tiles_{tile_px}", text, lambda tile_px=tile_px: more_thrift(tile_px=tile_px), storable=False)
+            yield Remedy(f"tiles_{tile_px}", text, lambda tile_px=tile_px: more_thrift(tile_px=tile_px), not blended)
 
 
 def _batch(inputs: Mapping[str, Any]) -> int:

@@ -1,7 +1,7 @@
 """How sparingly models compute on this thread: the remedies for memory that ran out, as data that models look at.
 
-Nothing here is set unless memory ran out. The first two change no more than the order of sums, as another attention
-backend or device does; tiles change the picture a little.
+Nothing here is set unless memory ran out. It changes no more than the order of sums, as another attention backend or
+device does; except for tiles of small autoencoders, which are blended and change the picture a little.
 """
 
 from __future__ import annotations
