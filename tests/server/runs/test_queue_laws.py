@@ -29,7 +29,8 @@ from tests.server.runs.asking import asked, ended
 
 LIMIT = 6
 USERS = st.sampled_from(["ann", "bob", "cat"])
-PRIORITIES = st.integers(-1, 1)
+PRIORITIES = st.sampled_from([0, 0, 0, 1])
+ASKED = st.lists(st.tuples(USERS, PRIORITIES), min_size=1, max_size=4)
 
 
 @dataclass
@@ -80,25 +81,36 @@ class QueueMachine(RuleBasedStateMachine):
         self.model = Model()
         self.queue = RunQueue(self.engine, LIMIT)
 
-    @initialize()
-    def begin_empty(self) -> None:
+    @initialize(target=runs, wanted=ASKED)
+    def begin(self, wanted: list[tuple[str, int]]) -> object:
         with self.engine.begin() as connection:
             connection.execute(delete(RUNS))
+        return self.ask(wanted)
 
-    @rule(target=runs, user=USERS, priority=PRIORITIES)
+    @rule(target=runs, wanted=ASKED)
     @precondition(lambda self: len(self.model.all("queued")) < LIMIT)
-    def ask(self, user: str, priority: int) -> str:
-        run_id = self.queue.enqueue(asked(user, priority))
-        self.model.runs.append(Expected(run_id, user, priority))
-        return run_id
+    def ask_more(self, wanted: list[tuple[str, int]]) -> object:
+        return self.ask(wanted)
+
+    def ask(self, wanted: list[tuple[str, int]]) -> object:
+        """Ask for runs of users with priorities, as many of them as may wait."""
+        made: list[str] = []
+        for user, priority in wanted[: LIMIT - len(self.model.all("queued"))]:
+            made.append(self.queue.enqueue(asked(user, priority)))
+            self.model.runs.append(Expected(made[-1], user, priority))
+        return multiple(*made)
 
     @rule(user=USERS)
     @precondition(lambda self: len(self.model.all("queued")) >= LIMIT)
     def ask_too_much(self, user: str) -> None:
         self._is_refused("queue-full", lambda: self.queue.enqueue(asked(user)))
 
-    @rule()
-    def claim(self) -> None:
+    @rule(times=st.integers(1, 3))
+    def claim(self, times: int) -> None:
+        for _ in range(times):
+            self.claim_one()
+
+    def claim_one(self) -> None:
         expected, found = self.model.next(), self.queue.claim("w")
         if expected is None:
             assert found is None
