@@ -14,7 +14,7 @@ class ProcessGauge:
     """Peaks between two moments, by the kernel's count (`man 5 proc`: clear_refs, VmHWM)."""
 
     def start(self) -> None:
-        """Forget the peak so far. `getrusage` forgets it too; `highest_bytes` does not."""
+        """Forget the peak so far. The system call getrusage forgets it too; `highest_bytes` does not."""
         global _forgotten_bytes
         _forgotten_bytes = highest_bytes()
         with suppress(OSError):
