@@ -65,7 +65,8 @@ def _summary(made: Plan) -> str:
 
 def _memory(expected: Prediction) -> str:
     weights, peak = (size / 2**20 for size in (expected.weights_bytes, expected.peak_bytes))
-    text = f"memory: at most {peak:,.0f} MiB of {expected.device}, {weights:,.0f} MiB of them weights"
+    where = "the device" if expected.device == "auto" else expected.device
+    text = f"memory: at most {peak:,.0f} MiB of {where}, {weights:,.0f} MiB of them weights"
     if not expected.unmeasured:
         return f"{text}; most at {expected.node}"
     return f"{text}; not measured yet: {', '.join(expected.unmeasured)}"
