@@ -36,7 +36,7 @@ def test_a_killed_worker_costs_the_run_one_retry(context: BrowserContext, server
     _started(editor, 7702)
     server.kill_worker()
     editor.wait_for_picture("save", RUN_MS)
-    run = server.get("/api/runs?limit=1")["runs"][0]
+    run = server.get("/api/runs?input=seed:7702&limit=1")["runs"][0]
     assert (run["status"], run["attempts"]) == ("done", 2)
 
 
