@@ -7,6 +7,7 @@ They live as long as tests of this folder run one after the other: Playwright ke
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
@@ -15,8 +16,16 @@ from tests.e2e.editor import Editor
 from tools.browser import browsing
 from tools.serving import Server, serving
 
+TEST_S = 900
 WAIT_MS = 30_000
 """Patience with a page on a machine that does other things as well; a test that passes needs a fraction of it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first run of a session waits for a worker to import torch, which a busy machine takes minutes for."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 @pytest.fixture(scope="package")
