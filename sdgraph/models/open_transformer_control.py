@@ -1,4 +1,4 @@
-"""Opening the control of a transformer: networks leased, pictures shown to the autoencoder where that is what they see."""
+"""Opening the control of a transformer: networks leased, pictures shown to the autoencoder where they see latents."""
 
 from __future__ import annotations
 
