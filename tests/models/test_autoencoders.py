@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sdgraph.errors import MediaError, ModelError, SamplingError
 from sdgraph.models.checkpoint import Checkpoint
 from sdgraph.models.pool import ModelPool
-from sdgraph.models.vae import _tiled, decode_latents, decode_preview, encode_image
+from sdgraph.models.vae import _blended, decode_latents, decode_preview, encode_image
 from sdgraph.payloads.handles import VaeHandle
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import LATENTS, Latents
@@ -89,8 +89,8 @@ def test_what_an_autoencoder_sees_point_by_point_is_the_same_in_tiles() -> None:
         return nn.functional.interpolate(tile, scale_factor=8.0)
 
     field = torch.rand(1, 3, 64, 80, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(_tiled(shrink, field, 32, 8, shrink=True), shrink(field), atol=1e-6)
-    assert torch.allclose(_tiled(grow, field, 128, 8, shrink=False), grow(field), atol=1e-6)
+    assert torch.allclose(_blended(shrink, field, cells=4, step=8, shrink=True), shrink(field), atol=1e-6)
+    assert torch.allclose(_blended(grow, field, cells=16, step=8, shrink=False), grow(field), atol=1e-6)
 
 
 @pytest.mark.parametrize("tile_px", [-8, 8, 24, 33])

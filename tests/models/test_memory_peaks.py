@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sdgraph.models.memory.needs import Need
 from sdgraph.models.memory.peaks import PeakTable, predict_from
 from sdgraph.models.memory.predict import predict
+from sdgraph.payloads.handles import ModelHandle
 from tests.models.pools import handle_of
 
 BYTES = st.integers(0, 10**12)
@@ -89,7 +90,11 @@ def needs(monkeypatch: pytest.MonkeyPatch) -> list[Need]:
     from sdgraph.models.memory import predict as module
 
     sizes = {"a": 100, "b": 30}
-    monkeypatch.setattr(module, "weights_bytes", lambda handle: sizes[handle.source])
+
+    def weights_bytes(handle: ModelHandle) -> int:
+        return sizes[handle.source]
+
+    monkeypatch.setattr(module, "weights_bytes", weights_bytes)
     a, b = handle_of("a"), handle_of("b")
     return [Need("one", "t.one", (a,), 10), Need("two", "t.two", (b,), 10), Need("both", "t.both", (a, b), 10)]
 
