@@ -8,8 +8,10 @@ from tests.e2e.editor import RUN_MS, Editor
 
 LINKS = (
     ("sd.text_encoder", "positive.text_encoder"),
+    ("sd.text_encoder", "negative.text_encoder"),
     ("sd.denoiser", "sample.denoiser"),
     ("positive.conditioning", "sample.positive"),
+    ("negative.conditioning", "sample.negative"),
     ("start.latents", "sample.latents"),
     ("sample.latents", "image.latents"),
     ("sd.vae", "image.vae"),
@@ -18,6 +20,7 @@ LINKS = (
 NODES = {
     "sd": "load checkpoint",
     "positive": "encode text",
+    "negative": "encode text",
     "start": "empty latents",
     "sample": "sd.sampler",
     "image": "vae decode",

@@ -1,5 +1,6 @@
 /** Exposed inputs and outputs: the workflow's parameters and results, and a subgraph's ports. */
 
+import type { Catalog } from "./catalog";
 import {
   formatRef,
   GRAPH_PREFIX,
@@ -213,4 +214,18 @@ export function inputValues(doc: WorkflowDocument): Dict<Json> {
     return value === undefined ? [] : [[name, value] as const];
   });
   return Object.fromEntries(found);
+}
+
+/** A workflow without outputs would show nothing: what its last nodes make become its outputs. */
+export function shownAtLeast(catalog: Catalog, doc: WorkflowDocument): WorkflowDocument {
+  if (Object.keys(doc.outputs ?? {}).length > 0) return doc;
+  const read = new Set(
+    Object.values(doc.nodes).flatMap((node) => Object.values(node.links ?? {}).map((link) => parseRef(link).node)),
+  );
+  const last = Object.entries(doc.nodes).filter(([id]) => !read.has(id));
+  const refs = last.flatMap(([node, { type }]) => {
+    const outputs = own(catalog.nodes, type)?.outputs ?? [];
+    return outputs.map((port) => ({ node, port: port.name }));
+  });
+  return refs.reduce((before, ref) => exposeOutput(before, null, ref), doc);
 }

@@ -6,7 +6,7 @@ import { ApiError, OfflineError, problemsOf, sentence } from "../api/problems";
 import type { Catalog } from "../model/catalog";
 import { readDocument } from "../model/codec";
 import { emptyDocument, openGraphName, type WorkflowDocument } from "../model/document";
-import { inputValues } from "../model/exposed";
+import { inputValues, shownAtLeast } from "../model/exposed";
 import { record, redo, settle, startHistory, undo } from "../model/history";
 import { own } from "../model/json";
 import { Keeper, keptFile } from "./keeping";
@@ -142,6 +142,7 @@ export function createEditor(around: Surroundings): Editor {
       refreshPlan: () => planner.soon(),
       startRun(options) {
         get().apply((doc) => rolled(doc), { label: "draw new seeds" });
+        get().apply((doc) => shownAtLeast(get().catalog, doc), { label: "Show what the last nodes make" });
         // Given as inputs as well, so that the history can tell and be searched by them.
         return runner.run({ inputs: inputValues(get().history.present), ...options });
       },
