@@ -252,7 +252,7 @@ def test_a_defect_of_sdgraph_is_one_line(sdgraph: Command, write: Write, monkeyp
     def broken(*given: object, **named: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("sdgraph.cli.run.make_plan", broken)
+    monkeypatch.setattr("sdgraph.cli.workshop.make_plan", broken)
     path = write({"n": node("toy.add")})
     done = sdgraph("run", path, "--json")
     assert (done.code, done.codes) == (1, ["internal-error"])

@@ -54,6 +54,6 @@ def test_an_interrupt_before_the_run_is_a_cancelled_run(
     def interrupted(*given: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sdgraph.cli.run.make_plan", interrupted)
+    monkeypatch.setattr("sdgraph.cli.workshop.make_plan", interrupted)
     done = sdgraph("run", write({"n": node("toy.add")}), "--json")
     assert (done.code, done.json["status"], done.codes) == (130, "cancelled", ["run-cancelled"])

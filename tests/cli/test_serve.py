@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 
 from tests.cli.conftest import Command
 
@@ -59,13 +61,21 @@ def test_it_ends_in_good_order_when_told_to(process: Process, number: signal.Sig
         assert server.wait(30) == 0
 
 
-def test_off_loopback_a_token_is_made_and_printed(process: Process) -> None:
-    with serving(process, "--host", "0.0.0.0") as (server, address):
-        address = address.replace("0.0.0.0", "127.0.0.1")
-        assert get(address, "/api/health")[0] == 401
-        assert server.stderr is not None
-        token = next(line.split()[-1].decode() for line in server.stderr if b"token" in line)
-        assert get(address, "/api/health", Authorization=f"Bearer {token}")[0] == 200
+def test_off_loopback_a_token_is_made_and_printed(sdgraph: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[int] = []
+
+    async def on_loopback(app: web.Application, host: str, port: int, settings: object) -> None:
+        assert host == "0.0.0.0"
+        async with TestServer(app) as server, ClientSession() as session:
+            for token in ("", "another", "made"):
+                headers = {"Authorization": f"Bearer {token}"} if token else None
+                answers.append((await session.get(server.make_url("/api/health"), headers=headers)).status)
+
+    monkeypatch.setattr("sdgraph.cli.serve._serve", on_loopback)
+    monkeypatch.setattr("secrets.token_urlsafe", {24: "made"}.get)
+    done = sdgraph("serve", "--host", "0.0.0.0")
+    assert "token of this server: made " in done.err
+    assert answers == [401, 401, 200]
 
 
 def test_an_address_that_is_taken_is_told(
