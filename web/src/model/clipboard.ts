@@ -10,6 +10,7 @@ import {
   type NodeEntry,
   parseRef,
   subgraphName,
+  unlinked,
   type WorkflowDocument,
   withGraph,
 } from "./document";
@@ -89,8 +90,9 @@ export function paste(doc: WorkflowDocument, at: GraphName, fragment: Fragment, 
   const nodes = without(fragment.nodes, refused);
   const ids = freshIds(prepared, at, Object.keys(nodes));
   const before = graphOf(prepared, at).nodes;
+  const stays = (source: string) => ids.has(source) || (outer && own(before, source) !== undefined);
   const entries = Object.entries(nodes).map(([id, node]) => {
-    const kept = keptLinks(node, (ref) => ids.has(ref) || (outer && own(before, ref) !== undefined));
+    const kept = unlinked(node, (ref) => !stays(parseRef(ref).node));
     const linked = relinked(kept, (ref) => {
       const { node: from, port } = parseRef(ref);
       return formatRef({ node: ids.get(from) ?? from, port });
@@ -184,17 +186,6 @@ function freshIds(doc: WorkflowDocument, at: GraphName, ids: readonly string[]):
       return [id, fresh];
     }),
   );
-}
-
-function keptLinks(node: NodeEntry, stays: (source: string) => boolean): NodeEntry {
-  const lost = Object.entries(node.links ?? {}).filter(([, ref]) => !stays(parseRef(ref).node));
-  if (lost.length === 0) return node;
-  const { links, ...rest } = node;
-  const left = without(
-    links ?? {},
-    lost.map(([port]) => port),
-  );
-  return Object.keys(left).length > 0 ? { ...rest, links: left } : rest;
 }
 
 function movedBy(places: Dict<Point>, ids: ReadonlyMap<string, string>, offset: Point): Dict<Point> {

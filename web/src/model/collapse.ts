@@ -12,6 +12,7 @@ import {
   parseRef,
   type Targets,
   targetsOf,
+  unlinked,
   type WorkflowDocument,
   withGraph,
 } from "./document";
@@ -69,7 +70,10 @@ export function collapse(
     ...(graph.outputs && { outputs: mapEntries(graph.outputs, (given, from) => [given, through(from)]) }),
   };
   const inner: GraphEntry = {
-    nodes: mapEntries(pick(graph.nodes, inside), (node, entry) => [node, withoutLinks(entry, inside)]),
+    nodes: mapEntries(pick(graph.nodes, inside), (node, entry) => [
+      node,
+      unlinked(entry, (ref) => !inside.has(parseRef(ref).node)),
+    ]),
     inputs: mapEntries(Object.fromEntries(inputs), (given, found) => [given, shortest(found.targets)]),
     outputs: Object.fromEntries([...outputs].map(([ref, given]) => [given, ref])),
   };
@@ -199,17 +203,6 @@ function viaUse(targets: Targets, inputs: ReadonlyMap<string, Boundary>, id: str
     return found === undefined ? target : `${id}.${found[0]}`;
   });
   return shortest([...new Set(led)]);
-}
-
-function withoutLinks(node: NodeEntry, inside: ReadonlySet<string>): NodeEntry {
-  const outer = Object.entries(node.links ?? {}).filter(([, ref]) => !inside.has(parseRef(ref).node));
-  if (outer.length === 0) return node;
-  const { links, ...rest } = node;
-  const left = without(
-    links ?? {},
-    outer.map(([port]) => port),
-  );
-  return Object.keys(left).length > 0 ? { ...rest, links: left } : rest;
 }
 
 /** What a use gives to each inner node: the inner port, and the use's port. */

@@ -1,6 +1,6 @@
 /** The workflow file `sdgraph/workflow@1` as immutable data. Fields that this editor does not know travel along. */
 
-import { type Dict, type Json, own, put } from "./json";
+import { type Dict, type Json, own, put, without } from "./json";
 
 export const SCHEMA = "sdgraph/workflow@1";
 export const GRAPH_PREFIX = "graph:";
@@ -97,4 +97,16 @@ export function subgraphName(type: string): string | null {
 /** The name of the open graph: the last of the path. */
 export function openGraphName(path: readonly string[]): GraphName {
   return path.at(-1) ?? null;
+}
+
+/** A node without its links to lost outputs. */
+export function unlinked(node: NodeEntry, lost: (ref: string) => boolean): NodeEntry {
+  const gone = Object.entries(node.links ?? {}).filter(([, ref]) => lost(ref));
+  if (gone.length === 0) return node;
+  const { links, ...rest } = node;
+  const left = without(
+    links ?? {},
+    gone.map(([port]) => port),
+  );
+  return Object.keys(left).length > 0 ? { ...rest, links: left } : rest;
 }

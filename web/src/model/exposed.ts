@@ -12,6 +12,7 @@ import {
   parseRef,
   type Targets,
   targetsOf,
+  unlinked,
   type WorkflowDocument,
   withGraph,
 } from "./document";
@@ -108,7 +109,7 @@ export function withoutNodes(
   const after = { inputs: Object.fromEntries(inputs) as Dict<Targets>, outputs: Object.fromEntries(outputs) };
   const nodes = Object.entries(graph.nodes)
     .filter(([id]) => !gone.has(id))
-    .map(([id, node]) => [id, cut(node, (ref) => !left(ref))] as const);
+    .map(([id, node]) => [id, unlinked(node, (ref) => !left(ref))] as const);
   return {
     graph: {
       nodes: Object.fromEntries(nodes),
@@ -137,7 +138,7 @@ export function dropPorts(
       return uses.has(ref.node) && ports.includes(ref.port);
     };
     const graph = graphOf(changed, at);
-    const nodes = Object.entries(graph.nodes).map(([id, node]) => [id, cut(node, (ref) => lost(ref, outputs))]);
+    const nodes = Object.entries(graph.nodes).map(([id, node]) => [id, unlinked(node, (ref) => lost(ref, outputs))]);
     changed = withGraph(changed, at, { nodes: Object.fromEntries(nodes) as Dict<NodeEntry> });
     for (const [input, targets] of Object.entries(graph.inputs ?? {}))
       for (const target of targetsOf(targets))
@@ -176,17 +177,6 @@ function withoutPorts(node: NodeEntry, ports: readonly string[]): NodeEntry {
     ...(Object.keys(keptValues).length > 0 ? { values: keptValues } : {}),
     ...(Object.keys(keptLinks).length > 0 ? { links: keptLinks } : {}),
   };
-}
-
-function cut(node: NodeEntry, lost: (ref: string) => boolean): NodeEntry {
-  const gone = Object.entries(node.links ?? {}).filter(([, ref]) => lost(ref));
-  if (gone.length === 0) return node;
-  const { links, ...rest } = node;
-  const left = without(
-    links ?? {},
-    gone.map(([port]) => port),
-  );
-  return Object.keys(left).length > 0 ? { ...rest, links: left } : rest;
 }
 
 function renamedPorts(node: NodeEntry, from: string, to: string): NodeEntry {
