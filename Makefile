@@ -66,9 +66,11 @@ $(TYPED): $(INSTALLED) $(SOURCES)
 layers: $(INSTALLED)
 	$(BIN)/lint-imports
 
-# Two processes of one thread each: threads of torch that share cores wait for each other most of the time.
+# Two processes of one thread each: threads of torch that share cores wait for each other most of the time. Tests in the
+# browser have a process of their own: Playwright keeps an event loop, beside which others can't run theirs.
 tests: $(INSTALLED) $(EDITOR)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --ignore tests/e2e
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/e2e
 
 web: $(EDITOR)
 
