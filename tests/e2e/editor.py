@@ -25,6 +25,12 @@ _DROP = """async ([selector, name, type, data]) => {
 }"""
 
 
+_STILL = """() => {
+  const found = document.querySelector(".react-flow__viewport").style.transform;
+  if (window.lastView?.found !== found) window.lastView = { found, since: performance.now() };
+  return performance.now() - window.lastView.since > 500;
+}"""
+"""The view has stayed where it is for twice as long as it takes to move."""
 _APART = """() => {
   const boxes = [...document.querySelectorAll(".react-flow__node")].map((one) => one.getBoundingClientRect());
   return boxes.every((one, at) => boxes.slice(at + 1).every((other) =>
@@ -98,9 +104,10 @@ class Editor:
         self.page.mouse.up()
 
     def lay_out(self) -> None:
-        """Lay the nodes out, and wait until they have moved to their places."""
+        """Lay the nodes out, and wait until they have moved to their places and the view to them."""
         self.page.keyboard.press("Shift+L")
         self.page.wait_for_function(_APART)
+        self.page.wait_for_function(_STILL)
 
     def dock(self, name: str) -> Locator:
         """A panel of the right side, brought to the front."""
