@@ -9,19 +9,12 @@ import pytest
 from sdgraph import Registry
 from sdgraph.core.build import Checked, check_workflow
 from sdgraph.core.document import SCHEMA, load_document
+from tests.entries import model, node
 
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
     return Registry.installed()
-
-
-def node(kind: str, values: dict[str, Any] | None = None, /, **links: str) -> dict[str, Any]:
-    return {"type": kind, "values": values or {}, "links": links}
-
-
-def model(name: str) -> dict[str, Any]:
-    return node("sd.load_checkpoint", {"source": f"synthetic:{name}-tiny"})
 
 
 DRAW = {

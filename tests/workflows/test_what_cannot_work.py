@@ -14,6 +14,7 @@ from sdgraph.core.build import check_workflow
 from sdgraph.core.document import SCHEMA, load_document
 from sdgraph.models import load
 from sdgraph.models.pool import ModelPool
+from tests.entries import model, node
 
 Found = tuple[str, str | None, str | None]
 
@@ -21,14 +22,6 @@ Found = tuple[str, str | None, str | None]
 @pytest.fixture(scope="module")
 def registry() -> Registry:
     return Registry.installed()
-
-
-def node(kind: str, values: dict[str, Any] | None = None, /, **links: str) -> dict[str, Any]:
-    return {"type": kind, "values": values or {}, "links": links}
-
-
-def model(name: str) -> dict[str, Any]:
-    return node("sd.load_checkpoint", {"source": f"synthetic:{name}-tiny"})
 
 
 DRAW = {
