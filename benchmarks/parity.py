@@ -148,11 +148,18 @@ steep flanks, with every spacing of timesteps, and with velocity prediction.
 * **Not compared here:** `unipc_bh1` (in diffusers not a number in the step to sigma 0; the tests compare it where it
   ends at the smallest sigma), `ipndm` (its scheduler has noise levels of its own; the tests compare its steps) and
   `dpmpp_2s_ancestral` (diffusers has none).
-* **Different on purpose:** Karras, exponential and beta sigmas run over all of the model's sigmas; the Euler family of
-  diffusers has them run between the first and the last timestep of the spacing, which is the same with `linspace`
-  only. `dpm2` shows the network the timesteps of its sigmas; diffusers rounds every second one with Karras sigmas.
-  Multistep solvers round timesteps where diffusers, with exponential, beta and flow sigmas, cuts their fractions off.
-  For Stable Diffusion 3 and FLUX a strength runs int(steps * strength) steps, as everywhere; diffusers rounds up.
+* **Different on purpose**, with the reason:
+  * Karras, exponential and beta sigmas run over all of the model's sigmas, so that a name means the same noise levels
+    with every solver. The Euler family of diffusers has them run between the first and the last timestep of the
+    spacing, which is the same with `linspace` only; its DPM-Solver family does as sdgraph.
+  * `dpm2` shows the network the timesteps of its sigmas, as they are; diffusers rounds every second one with Karras
+    sigmas.
+  * Multistep solvers show the network the nearest whole timestep; diffusers does so with Karras sigmas, and with
+    exponential, beta and flow sigmas it cuts the fractions off, which is up to a whole timestep away.
+  * A strength runs int(steps * strength) steps with every model, so that a plan tells how many before it knows which
+    model will be used, and the same workflow does the same with another one. diffusers does so too but for Stable
+    Diffusion 3 and FLUX, where it rounds up: 0.6 of 8 steps are 4 here and 5 there. A strength of 5 / 8 runs 5 in both,
+    with the same picture (a test compares them).
 * Image to image and inpainting start from the mean of the encoded picture, and ControlNets that see latents see the
   mean; the pipelines would draw from its distribution, and are given the mean.
 * *Inpaint* draws the masked part from noise alone, as diffusers does at strength 1, *inpaint over the picture* from the

@@ -40,6 +40,7 @@ from sdgraph_nodes.sampling_checks import (
     Drawing,
     StagePorts,
     check_beginning,
+    check_levels,
     check_sampling,
     drawn,
     only_stage,
@@ -89,6 +90,7 @@ class _SamplerPorts(Node[LatentsOut]):
         with placed(self.guider_port):
             legs = plan_legs(stages, self.strength, schedule_steps=schedule_steps)
         check_beginning(known, bool(legs), self.strength)
+        check_levels(known, legs, None if self.guider_port == "guider" else self.guider_port)
         denoiser = check_sampling(
             self.shared(), known, [leg.guider for leg in legs if leg.model == "base"], self.guider_port
         )

@@ -24,7 +24,15 @@ from sdgraph.payloads.handles import DenoiserHandle
 from sdgraph.payloads.latents import Latents
 from sdgraph.payloads.sampling import SamplingState
 from sdgraph_nodes.sampling import MAX_SEED, SampleFinish, SampleStart
-from sdgraph_nodes.sampling_checks import Drawing, StagePorts, check_sampling, drawn, only_stage, stage_node
+from sdgraph_nodes.sampling_checks import (
+    Drawing,
+    StagePorts,
+    check_levels,
+    check_sampling,
+    drawn,
+    only_stage,
+    stage_node,
+)
 
 
 class PartOut(Outputs):
@@ -102,6 +110,7 @@ class AdvancedSampler(Node[PartOut], type="sd.sampler_advanced", version=1, lane
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         require_sampling_fit(known.get("denoiser"), self.solver, self.sigmas, self.shift)
+        check_levels(known, [self._leg()])
         denoiser = check_sampling(self._shared(), known, [self.guider], "guider")
         if denoiser is None:
             return {}

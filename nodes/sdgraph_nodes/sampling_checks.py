@@ -9,6 +9,7 @@ from sdgraph.core.infer import Known
 from sdgraph.core.port import Link
 from sdgraph.diffusion.guider_specs import GuiderSpec, needs_negative
 from sdgraph.diffusion.leg import Leg
+from sdgraph.diffusion.levels_fit import require_levels
 from sdgraph.diffusion.stage import Levels, Stage
 from sdgraph.diffusion.stage_checks import check_custom
 from sdgraph.diffusion.tile_weights import TileWeights
@@ -110,6 +111,21 @@ def check_sampling(
     if is_settled(ports.tile_px, ports.overlap_px):
         require_tiles(denoiser, ports.tile_px, ports.overlap_px)
     return denoiser
+
+
+def check_levels(known: Known, legs: Iterable[Leg], port: str | None = None) -> None:
+    """Raise SamplingError [custom-sigmas], [sigma-range], [steps-out-of-range] for what a leg's model does not have.
+
+    `port` is where it is said; None: at the port of the leg's own field.
+    """
+    for leg in legs:
+        denoiser = known.get("refiner" if leg.model == "refiner" else "denoiser")
+        if isinstance(denoiser, DenoiserHandle):
+            try:
+                require_levels(leg, denoiser.scheduler)
+            except SamplingError as error:
+                found = error.problem
+                raise SamplingError(found.code, found.message, found.hint, port=port or found.port) from error
 
 
 def drawn(space: LatentSpace, latents: LatentsFact) -> LatentsFact:

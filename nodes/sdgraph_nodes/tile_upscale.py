@@ -29,6 +29,7 @@ from sdgraph.payloads.latents import Latents, LatentSpace, item_seeds, require_s
 from sdgraph_nodes.outputs import ImageOut
 from sdgraph_nodes.resize import resample
 from sdgraph_nodes.sampling import MAX_SEED, negative_missing, warn_without_steps
+from sdgraph_nodes.sampling_checks import check_levels
 from sdgraph_nodes.step_preview import StepReport
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=2, lane="de
         require_understood(denoiser, known, "positive", "negative")
         if is_settled(self.solver, self.sigmas):
             require_sampling_fit(denoiser, self.solver, self.sigmas)
+            if is_settled(self.steps):
+                check_levels(known, plan_legs([Stage(steps=self.steps, solver=self.solver, sigmas=self.sigmas)]))
         if is_settled(self.tile_px, self.overlap_px):
             require_tiles(denoiser, self.tile_px, self.overlap_px)
         if self.negative is None and is_settled(self.guidance) and self.guidance != 1:

@@ -60,6 +60,9 @@ VARIANCE_PRESERVING_ONLY: frozenset[SolverName] = frozenset(
 TRAINING_TIMESTEPS_ONLY: frozenset[SolverName] = frozenset(("lcm", "pndm", "pndm_rk", "sa_solver", "tcd"))
 """Solvers that count a model's training timesteps; models in EDM's formulation have none."""
 
+DISTILLED_TIMESTEPS: frozenset[SolverName] = frozenset(("lcm", "tcd"))
+"""Solvers whose `checkpoint` schedule has the 50 timesteps of consistency distillation."""
+
 ALIGNED_STEPS: frozenset[SigmaName] = frozenset(("ays_sd1", "ays_sdxl"))
 """Tables of sigmas that were found for one model."""
 

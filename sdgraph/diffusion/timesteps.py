@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sdgraph.diffusion.levels_fit import DISTILLED_STEPS
 from sdgraph.diffusion.schedule import Spacing, TimestepGrid
 from sdgraph.errors import SamplingError
-
-_LCM_TRAINING_STEPS = 50
 
 
 def spaced_timesteps(
@@ -46,8 +45,8 @@ def steps_out_of_range(steps: int, most: int) -> SamplingError:
 
 def _lcm_timesteps(count: int, steps: int) -> npt.NDArray[np.float64]:
     """[steps] of the 50 timesteps of consistency distillation (Luo et al. 2023, arXiv:2310.04378, section 4.3)."""
-    if steps > _LCM_TRAINING_STEPS:
-        raise steps_out_of_range(steps, _LCM_TRAINING_STEPS)
-    distilled = np.arange(1, _LCM_TRAINING_STEPS + 1) * (count // _LCM_TRAINING_STEPS) - 1
-    picked = np.floor(np.linspace(0, _LCM_TRAINING_STEPS, num=steps, endpoint=False)).astype(np.int64)
+    if steps > DISTILLED_STEPS:
+        raise steps_out_of_range(steps, DISTILLED_STEPS)
+    distilled = np.arange(1, DISTILLED_STEPS + 1) * (count // DISTILLED_STEPS) - 1
+    picked = np.floor(np.linspace(0, DISTILLED_STEPS, num=steps, endpoint=False)).astype(np.int64)
     return distilled[::-1][picked].astype(np.float64)

@@ -213,6 +213,52 @@ CASES: dict[str, Case] = {
         {"sample": sampler({"custom_sigmas": [10.0, 1.0, 0.0], "custom_timesteps": [900.0, 400.0]})},
         ("custom-sigmas", "sample", "custom_sigmas"),
     ),
+    "custom noise levels beyond the model's": Case(
+        {"sample": sampler({"custom_sigmas": [80.0, 1.0, 0.0]})}, ("custom-sigmas", "sample", "custom_sigmas")
+    ),
+    "custom noise levels of another kind of model": Case(
+        {"sd": model("flux"), "sample": sampler({"custom_sigmas": [14.6, 1.0, 0.0]})},
+        ("custom-sigmas", "sample", "custom_sigmas"),
+    ),
+    "custom timesteps beyond the model's": Case(
+        {"sample": sampler({"custom_timesteps": [1000.0, 400.0]})}, ("custom-sigmas", "sample", "custom_timesteps")
+    ),
+    "custom noise levels of a stage beyond the model's": Case(
+        {"sample": staged({"custom_sigmas": [20.0, 0.0], "guidance": {"kind": "constant", "scale": 1}})},
+        ("custom-sigmas", "sample", "stages"),
+    ),
+    "a stage that ends beyond the model's noise levels": Case(
+        {
+            "sample": staged(
+                {"sigma_end": 90.0, "guidance": {"kind": "constant", "scale": 1}},
+                {"guidance": {"kind": "constant", "scale": 1}},
+            )
+        },
+        ("sigma-range", "sample", "stages"),
+    ),
+    "a part that begins beyond the model's noise levels": Case(
+        {"sample": sampler({"sigma_start": 90.0}, kind="sd.sampler_advanced")},
+        ("sigma-range", "sample", "sigma_start"),
+    ),
+    "a part that ends below the model's noise levels": Case(
+        {"sample": sampler({"sigma_end": 0.001}, kind="sd.sampler_advanced")}, ("sigma-range", "sample", "sigma_end")
+    ),
+    "more steps than consistency models are distilled at": Case(
+        {"sample": sampler({"solver": "lcm", "steps": 51})}, ("steps-out-of-range", "sample", "steps")
+    ),
+    "more steps of an upscale than consistency models are distilled at": Case(
+        {
+            "up": node(
+                "image.tile_upscale",
+                {"guidance": 1, "solver": "tcd", "steps": 60},
+                image="photo.image",
+                denoiser="sd.denoiser",
+                vae="sd.vae",
+                positive="prompt.conditioning",
+            ),
+        },
+        ("steps-out-of-range", "up", "steps"),
+    ),
     "a part of custom noise levels by noise levels": Case(
         {"sample": sampler({"custom_timesteps": [900.0, 400.0], "sigma_start": 5.0}, kind="sd.sampler_advanced")},
         ("part-ambiguous", "sample", "sigma_start"),
