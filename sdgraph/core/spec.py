@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from sdgraph.core.porttype import PortType
 STRICT = (bool, int, float, str)
 _INT_LIMITS = {"ge": -(2**63), "le": 2**64 - 1}
 """Whole numbers must fit into 64 bits (a seed may use all of them); engines and stores can't keep more."""
+_WORD = re.compile(r"ControlNet|[A-Z][A-Z0-9]+(?![a-z])|[A-Z][a-z0-9]*")
+_SPELT = {"Vae": "VAE", "Lora": "LoRA"}
+"""Words that class names spell otherwise than people do."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,10 @@ class NodeSpec:
 
     @property
     def title(self) -> str:
-        """The type's name for people: "sd.vae_decode" is "Vae decode"."""
-        return self.type.rsplit(".", 1)[-1].replace("_", " ").capitalize()
+        """The type's name for people, from its class: `SaveImage` is "Save image", `VaeDecode` is "VAE decode"."""
+        found: list[str] = _WORD.findall(self.cls.__name__) or [self.type]
+        first, *rest = (_SPELT[word] if word in _SPELT else word for word in found)
+        return " ".join((first, *(word.lower() if word[1:].islower() or len(word) == 1 else word for word in rest)))
 
     @property
     def category(self) -> str:

@@ -37,6 +37,22 @@ EXPOSED = document(
 )
 
 
+@pytest.mark.parametrize(
+    ("type_id", "title"),
+    [
+        ("image.save", "Save image"),
+        ("sd.vae_decode", "VAE decode"),
+        ("control.load", "Load ControlNet"),
+        ("control.load_t2i_adapter", "Load T2I adapter"),
+        ("control.apply_ip_adapter", "Apply IP adapter"),
+        ("model.lora", "LoRA"),
+        ("value.int", "Int value"),
+    ],
+)
+def test_a_title_names_the_node_as_people_do(type_id: str, title: str) -> None:
+    assert Registry.installed().specs[type_id].title == title
+
+
 def test_the_catalogue_is_json_and_says_what_an_editor_needs() -> None:
     listed = json.loads(json.dumps(catalog(registry())))
     oscillator = listed["nodes"]["toy.oscillator"]
