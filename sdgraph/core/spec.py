@@ -111,7 +111,7 @@ class NodeSpec:
     def title(self) -> str:
         """The type's name for people, from its class: `SaveImage` is "Save image", `VaeDecode` is "VAE decode"."""
         found: list[str] = _WORD.findall(self.cls.__name__) or [self.type]
-        first, *rest = (_SPELT[word] if word in _SPELT else word for word in found)
+        first, *rest = (_SPELT.get(word, word) for word in found)
         return " ".join((first, *(word.lower() if word[1:].islower() or len(word) == 1 else word for word in rest)))
 
     @property
