@@ -13,7 +13,7 @@ from typing import Any
 
 from sdgraph.engine.encoding import encode
 from sdgraph.engine.plan import Action, Plan, Step, is_open
-from sdgraph.engine.reason import COVERED, STORED, Reason, same_value
+from sdgraph.engine.reason import COVERED, same_value, stored_in
 from sdgraph.engine.stores.base import Payloads
 
 
@@ -77,7 +77,7 @@ def settle(step: Step, tier: str | None) -> None:
         step.action, step.reason = Action.RUN, later.if_run
         return
     step.action = Action.HIT
-    step.reason = STORED.get(tier) or Reason("stored", f"stored in {tier}")
+    step.reason = stored_in(tier)
     if later.port and step.key.hex() == later.key_before:
         step.reason = same_value(later.port)
 

@@ -15,12 +15,12 @@ from sdgraph.engine.reason import (
     FIRST_RUN,
     NOT_CACHEABLE,
     NOT_NEEDED,
-    STORED,
     UNDECIDED,
     UNDECIDED_VALUE,
     Reason,
     explain,
     same_value,
+    stored_in,
 )
 from sdgraph.engine.record import NodeRecord
 from sdgraph.engine.stores.base import ResultStore
@@ -283,7 +283,7 @@ def _decide(plan: Plan, store: ResultStore) -> None:
         step.tier = store.find(step.key) if step.node.spec.cls.node_cache and step.later is None else None
         if step.tier is not None:
             step.action = Action.HIT
-            step.reason = STORED.get(step.tier) or Reason("stored", f"stored in {step.tier}")
+            step.reason = stored_in(step.tier)
             if step.target or step.key in needed or step.key in maybe:
                 plan.to_read.append(step.key)
             continue

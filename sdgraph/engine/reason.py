@@ -70,7 +70,21 @@ class Reason:
         return parts
 
 
-STORED = {tier: Reason("stored", f"stored in {tier}") for tier in ("memory", "disk", "remote")}
+_STORED = {
+    tier: Reason("stored", said)
+    for tier, said in {
+        "memory": "stored in memory",
+        "disk": "stored on disk",
+        "remote": "stored in the remote store",
+    }.items()
+}
+
+
+def stored_in(tier: str) -> Reason:
+    """That a result is in the tier of this name."""
+    return _STORED.get(tier) or Reason("stored", f"stored in {tier}")
+
+
 SHARED = Reason("shared", "computed elsewhere while this run waited")
 COVERED = Reason("covered", "everything after it is stored")
 FIRST_RUN = Reason("first-run", "not computed before")

@@ -31,7 +31,7 @@ def test_the_plan_says_which_value_changed_and_what_follows(sdgraph: Command, ch
     sdgraph("run", chain)
     lines = [line.split(maxsplit=2) for line in sdgraph("plan", chain, "-i", "b=5").out.splitlines()]
     assert lines[1:4] == [
-        ["one", "hit", "disk   stored in disk"],
+        ["one", "hit", "disk   stored on disk"],
         ["two", "run", "b changed from 4 to 5"],
         ["three", "run", "two changed: b from 4 to 5"],
     ]

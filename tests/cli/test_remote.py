@@ -17,7 +17,7 @@ def test_another_machine_finds_what_the_first_one_stored(
     path = write({"one": node("toy.fill")}, outputs={"one": "one.image"})
     assert sdgraph("run", path, "-o", "a").code == 0
     monkeypatch.setenv("SDGRAPH_HOME", str(tmp_path / "another"))
-    assert sdgraph("plan", path, "--json").json["nodes"]["one"]["reason"] == "stored in remote"
+    assert sdgraph("plan", path, "--json").json["nodes"]["one"]["reason"] == "stored in the remote store"
     found = sdgraph("run", path, "-o", "b", "--json").json
     assert (found["nodes"]["one"]["status"], found["nodes"]["one"]["store"]) == ("hit", "remote")
     assert sdgraph("run", path, "-o", "b", "--json").json["nodes"]["one"]["store"] == "disk"
