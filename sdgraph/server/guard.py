@@ -68,7 +68,8 @@ class Guard:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             given = self._token_of_browser(request)
-        return hmac.compare_digest(given.encode(), (self.token or "").encode())
+        # Headers and addresses may hold any bytes; those that are no text come as surrogates.
+        return hmac.compare_digest(given.encode(errors="surrogateescape"), (self.token or "").encode())
 
     def _token_of_browser(self, request: web.Request) -> str:
         """Browsers can't set a header for a socket, for a page or for the files of a page."""

@@ -56,7 +56,7 @@ def test_off_loopback_every_route_demands_the_token(public: Running, route: obje
 
     assert isinstance(route, Route)
     path = route.path.replace("{name}", "template")
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}, {"Authorization": "Bearer \xff"}):
         reply = public.ask(route.method, path, **headers)
         assert (reply.status, reply.codes) == (401, ["token-missing"])
         assert reply.headers["www-authenticate"] == "Bearer"
