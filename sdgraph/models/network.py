@@ -39,6 +39,7 @@ class UNetNetwork:
         schedule: NoiseSchedule,
         control: OpenControl | None = None,
         channels: Tensor | None = None,
+        courier: Courier | None = None,
     ) -> None:
         self.view = EVERYTHING
         """Which pictures of the batch, and which part of them, the latents are that come in."""
@@ -49,7 +50,7 @@ class UNetNetwork:
         self._handle = handle
         self._control = control or OpenControl()
         self._channels = require_picture(handle, channels)
-        self._courier = Courier(unet.device)
+        self._courier = courier or Courier(str(unet.device))
 
     @property
     def control_forwards(self) -> int:
@@ -136,15 +137,16 @@ def open_network(
     kind = {"sd3": Sd3Network, "flux": FluxNetwork}.get(handle.family)
     branches = acting_branches(control, handle)
     tolerance = ROUNDING_TIMESTEPS / schedule.count
+    courier = Courier(pool.device_for(handle, device), pool.arrivals)
     if kind is not None:
         with (
             pool.lease(handle, device) as transformer,
             open_transformer_control(pool, branches, handle, device, tolerance) as added,
         ):
-            yield kind(transformer, handle, schedule, added)
+            yield kind(transformer, handle, schedule, added, courier)
         return
     with (
         pool.lease(handle, device) as unet,
         open_control(pool, branches, handle, device, unet, tolerance) as opened,
     ):
-        yield UNetNetwork(unet, handle, schedule, opened, channels)
+        yield UNetNetwork(unet, handle, schedule, opened, channels, courier)

@@ -21,6 +21,7 @@ from sdgraph.models.placing import CPU, give_back, model_bytes, move_model
 from sdgraph.models.pool_events import Listener, PoolAction, PoolEvent, tell_run
 from sdgraph.models.residents import Key, Resident, Residents, Slot
 from sdgraph.models.towers import TextModel
+from sdgraph.models.transfers import ARRIVALS_BYTES, Arrivals
 from sdgraph.models.weights_bytes import weights_bytes
 from sdgraph.payloads.handles import (
     ControlNetHandle,
@@ -80,6 +81,8 @@ class ModelPool:
         `move` brings a model to a device in place. `listeners` hear of what comes, moves and goes, and must be quick.
         """
         self.attention: AttentionBackend = attention
+        self.arrivals = Arrivals(0 if free_immediately else ARRIVALS_BYTES)
+        """Prompts that were sent to a device, for the next network there."""
         self.load_count = 0
         """Models loaded so far."""
         self.move_count = 0
@@ -271,8 +274,10 @@ class ModelPool:
     def release(self, handle: ModelHandle | None = None) -> int:
         """Free a model now, on every device and pinned or not, unless somebody uses it; the bytes freed.
 
-        Without a handle all go that are not pinned.
+        Without a handle all go that are not pinned, and prompts that are kept on devices.
         """
+        if handle is None:
+            self.arrivals.clear()
         with self._lock:
             if handle is not None:
                 self._residents.pinned.discard(handle.pool_key)
@@ -289,8 +294,10 @@ class ModelPool:
     def vacate(self, device: str, keep: Collection[ModelHandle] = ()) -> int:
         """Let every idle model but those of `keep` leave a device, as if its budget were used up.
 
-        What torch keeps of the device's memory for later is given back too. Returns the bytes of the models.
+        Prompts that are kept there, and what torch keeps of the device's memory for later, are given back too. Returns
+        the bytes of the models.
         """
+        self.arrivals.clear(device)
         kept = {handle.pool_key for handle in keep}
 
         def choose() -> tuple[Key, Slot] | None:

@@ -33,6 +33,7 @@ class TransformerNetwork(ABC):
         handle: DenoiserHandle,
         schedule: NoiseSchedule,
         control: OpenTransformerControl | None = None,
+        courier: Courier | None = None,
     ) -> None:
         self.view = EVERYTHING
         """Which pictures of the batch, and which part of them, the latents are that come in."""
@@ -42,7 +43,7 @@ class TransformerNetwork(ABC):
         self.module = transformer
         self._handle = handle
         self._control = control or OpenTransformerControl()
-        self._courier = Courier(transformer.device)
+        self._courier = courier or Courier(str(transformer.device))
 
     @property
     def control_forwards(self) -> int:
