@@ -97,6 +97,7 @@ pictures: $(INSTALLED) $(EDITOR)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.engine_overhead
 	$(BIN)/python -m benchmarks.cache
+	$(BIN)/python -m benchmarks.crashes
 	$(BIN)/python -m benchmarks.patches
 	$(BIN)/python -m benchmarks.residency
 	$(BIN)/python -m benchmarks.gpu

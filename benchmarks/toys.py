@@ -73,6 +73,22 @@ class Smooth(Node[PictureOut], type="bench.smooth"):
         return PictureOut(picture=Picture(pixels))
 
 
+class Patient(Node[PictureOut], type="bench.patient"):
+    """Blur by many small steps, and leave how far that is, so that it can go on there."""
+
+    picture: In[Picture]
+    steps: In[int] = port(1)
+
+    def run(self, ctx: RunContext) -> PictureOut:
+        found = ctx.checkpoint.load() or {"done": 0, "pixels": self.picture.pixels.tolist()}
+        pixels = np.array(found["pixels"], np.float32)
+        for done in range(found["done"], self.steps):
+            pixels = (pixels + np.roll(pixels, 1, 0) + np.roll(pixels, 1, 1)) / np.float32(3)
+            if ctx.checkpoint.every_steps:
+                ctx.checkpoint.save({"done": done + 1, "pixels": pixels.tolist()})
+        return PictureOut(picture=Picture(pixels))
+
+
 class Encode(Node[NumberOut], type="bench.encode"):
     """Stands for a text encoder."""
 
@@ -96,5 +112,5 @@ class Sample(Node[NumberOut], type="bench.sample"):
 
 
 PICTURE = PortType("Picture", Picture, "Pixels.", "#000", PictureCodec(), size_bytes=lambda value: value.pixels.nbytes)
-REGISTRY = Registry([NodePack("bench", "1", (Add, Noise, Smooth, Encode, Sample), (PICTURE,))])
+REGISTRY = Registry([NodePack("bench", "1", (Add, Noise, Smooth, Patient, Encode, Sample), (PICTURE,))])
 PAYLOADS = Payloads(REGISTRY.port_types)

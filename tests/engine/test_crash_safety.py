@@ -1,18 +1,16 @@
-"""Power that fails, disks that fill up, and other versions of the program: at most the work in flight is lost."""
+"""Disks that fill up, other versions of the program, and runs that were interrupted: what is stored stays right."""
 
 import errno
 import os
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from sdgraph.engine.stores.base import Result
 from sdgraph.engine.stores.disk import FORMAT_FOLDER, DiskStore
-from sdgraph.engine.stores.index import Index
 from tests.engine.disk import key, payloads, tape
 from tests.engine.runs import diamond
 from tests.engine.toys import Bench, chain
@@ -23,72 +21,6 @@ WRITTEN_BEFORE = Path(__file__).parent / "stores" / "written_by_0.1"
 
 def same(found: Result | None, level: float) -> bool:
     return found is not None and bool((found.outputs["tape"].samples == np.full(8, level, np.float32)).all())
-
-
-# Power.
-
-
-def test_an_object_and_its_name_are_on_the_disk_before_the_index_names_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    fsync, replace, put = os.fsync, os.replace, Index.put
-
-    def note_fsync(handle: int) -> None:
-        calls.append("sync folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "sync file")
-        fsync(handle)
-
-    def note_replace(source: Any, target: Any) -> None:
-        calls.append("rename")
-        replace(source, target)
-
-    def note_put(index: Index, *arguments: Any) -> None:
-        calls.append("index")
-        put(index, *arguments)
-
-    store = DiskStore(tmp_path, payloads())
-    monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(os, "replace", note_replace)
-    monkeypatch.setattr(Index, "put", note_put)
-    store.save(key(1), tape(), keep=True)
-    assert calls == ["sync file", "rename", "sync folder", "index"]
-    store.close()
-
-
-@pytest.mark.parametrize("done", [0, 1, 2, 3])
-def test_a_write_that_ends_after_any_of_its_steps_leaves_a_store_that_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
-) -> None:
-    class PowerFailure(BaseException):
-        """Nothing after it happens."""
-
-    left = [done]
-
-    def fail_at(target: Any, name: str) -> None:
-        original = getattr(target, name)
-
-        def step(*arguments: Any) -> Any:
-            if left[0] == 0:
-                raise PowerFailure
-            left[0] -= 1
-            return original(*arguments)
-
-        monkeypatch.setattr(target, name, step)
-
-    store = DiskStore(tmp_path, payloads())
-    for target, name in ((os, "fsync"), (os, "replace"), (Index, "put")):
-        fail_at(target, name)
-    with pytest.raises(PowerFailure):
-        store.save(key(1), tape(5.0), keep=True)
-    monkeypatch.undo()
-    store.close()
-    again = DiskStore(tmp_path, payloads())
-    assert again.load(key(1)) is None
-    again.save(key(1), tape(5.0), keep=True)
-    assert same(again.load(key(1)), 5.0)
-    assert again.verify() == (1, 0)
-    assert again.take_problems() == []
-    again.close()
 
 
 # No room.

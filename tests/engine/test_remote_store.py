@@ -1,6 +1,7 @@
 """The remote tier: read through, written back, and nothing slows down or is lost when it is away."""
 
 import json
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from sdgraph.engine.stores.base import Result
-from sdgraph.engine.stores.disk import DiskStore
+from sdgraph.engine.stores.disk import FORMAT_FOLDER, DiskStore
 from sdgraph.engine.stores.memory import MemoryStore
 from sdgraph.engine.stores.mirrored import MirroredStore
 from sdgraph.engine.stores.remote import Breaker, Remote, RemoteAway, within
@@ -253,6 +254,11 @@ def test_an_outbox_entry_whose_result_is_gone_is_reported_and_let_go(tmp_path: P
     disk = DiskStore(tmp_path, PAYLOADS)
     disk.clear()
     disk.close()
+    noted = tmp_path / FORMAT_FOLDER / "outbox" / key(1).hex()
+    again = mirrored(tmp_path, shaky())
+    again.close()
+    assert noted.exists()  # another process might be saving it
+    os.utime(noted, (1, 1))
     again = mirrored(tmp_path, shaky())
     again.close()
     assert [problem.code for problem in again.take_problems()] == ["remote-behind"]

@@ -23,7 +23,7 @@ from sdgraph.engine.stores.index import DamagedRow, Index, IndexRow
 from sdgraph.engine.stores.leases import Leases
 from sdgraph.engine.stores.maintenance import Maintenance, unusable
 from sdgraph.engine.stores.manifest import put_together, read_digests, take_apart
-from sdgraph.engine.stores.objects import DamagedObject, ObjectFiles, Written
+from sdgraph.engine.stores.objects import DamagedObject, ObjectFiles, Written, make_folder
 from sdgraph.engine.stores.pins import Pins
 from sdgraph.engine.stores.sqlite import is_code
 from sdgraph.engine.stores.upkeep import collect, objects_of
@@ -34,6 +34,8 @@ FORMAT_FOLDER = "v1"
 """Index and objects of one store format; another format gets another folder, so no version misreads or removes files
 of another."""
 
+_SYNC_S = 0.1
+"""What took as long to compute is safe from a loss of power at once, and everything after as long or with `flush`."""
 _WORTH_CLAIMING_S = 1e-3
 """Ten times what taking a lease and giving it back takes."""
 
@@ -60,13 +62,15 @@ class DiskStore(Maintenance):
         self._payloads = payloads
         self._clock = clock
         self._cost = WriteCost()
+        self._unsynced = False
+        self._synced_at = clock()
         self._problems: list[Problem] = []
         self._told: set[str] = set()
         self._problem_lock = threading.Lock()
         self.checkpoints = Checkpoints(folder / FORMAT_FOLDER / "checkpoints", payloads)
         self._objects = ObjectFiles(folder / FORMAT_FOLDER / "objects")
         try:
-            (folder / FORMAT_FOLDER).mkdir(parents=True, exist_ok=True)
+            make_folder(folder / FORMAT_FOLDER)
             self._index = Index(folder / FORMAT_FOLDER / "index.sqlite3", self._index_damaged)
         except (OSError, sqlite3.Error) as error:
             raise unusable(folder, error) from error
@@ -138,12 +142,20 @@ class DiskStore(Maintenance):
             new = [one.nbytes for one in written if one.is_new]
             if new:
                 self._index.add_to_totals(len(new), sum(new))
+            self._unsynced = True
+            if result.elapsed_s >= _SYNC_S or self._clock() - self._synced_at >= _SYNC_S:
+                self._sync()
         except (OSError, sqlite3.Error) as error:
             self._not_written(error)
             return
         self._cost.learn(nbytes, self._clock() - started)
         if new and self._budget_bytes is not None:
             self._keep_to(self._budget_bytes)
+
+    def _sync(self) -> None:
+        self._unsynced = False
+        self._index.sync()
+        self._synced_at = self._clock()
 
     def _keep_to(self, budget_bytes: int) -> None:
         """Make room when the store has outgrown its budget; a tenth more than needed, so that it is not soon again."""
@@ -216,7 +228,11 @@ class DiskStore(Maintenance):
         return partial(self._leases.end_run, run)
 
     def flush(self) -> None:
-        """Every save has been written when it returns."""
+        if self._unsynced:
+            try:
+                self._sync()
+            except OSError as error:
+                self._not_written(error)
 
     def when_saved(self, work: Callable[[], None]) -> None:
         work()

@@ -7,12 +7,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from sdgraph.engine.cachekey import CacheKey
+from sdgraph.engine.stores.objects import sync_folder
 from sdgraph.engine.stores.sqlite import connect, damage, execute, is_code, is_damage, use_wal
 
 _SCHEMA = """
@@ -60,6 +62,8 @@ class Index:
         self.writable = True
         self._on_damage = on_damage
         self._lock = threading.Lock()
+        self._named = False
+        """Whether the names of its files are on the disk."""
         try:
             self._connection = self._open()
         except sqlite3.DatabaseError as error:
@@ -138,6 +142,15 @@ class Index:
     def put(self, key: CacheKey, manifest: bytes, nbytes: int, cost_s: float) -> None:
         row = (key, manifest, _digest(key, manifest), nbytes, cost_s, time.time())
         self._fetch(_INSERT, *row)
+
+    def sync(self) -> None:
+        """Let what was put so far survive a loss of power: SQLite itself sees to its order only. Raises OSError."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        with suppress(FileNotFoundError), log.open("rb+", buffering=0) as file:
+            os.fsync(file.fileno())
+        if not self._named:
+            sync_folder(self.path.parent)
+            self._named = True
 
     def totals(self) -> tuple[int, int] | None:
         """Objects and their bytes as written down; None when they have to be counted."""

@@ -30,9 +30,9 @@ _RUNS = """
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, owner TEXT NOT NULL, began REAL NOT NULL, until REAL NOT NULL)
 """
 _TAKE = """
-INSERT INTO leases VALUES (?1, ?2, seconds() + ?3)
+INSERT INTO leases VALUES (?, ?, seconds() + ?)
 ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, until = excluded.until
-WHERE NOT leases.until BETWEEN seconds() AND seconds() + 2 * ?3
+WHERE NOT leases.until BETWEEN seconds() AND seconds() + 2 * ?
 RETURNING 1
 """
 """`seconds()` reads the clock when the statement has its lock: whoever read it before waiting for that would find a
@@ -76,7 +76,7 @@ class Leases:
 
     def _take(self, key: CacheKey) -> bool | None:
         """None when leases don't work here."""
-        rows = self._execute(_TAKE, key, str(self.owner), self._lease_s)
+        rows = self._execute(_TAKE, key, str(self.owner), self._lease_s, self._lease_s)
         return None if rows is None else bool(rows)
 
     def _is_abandoned(self, key: CacheKey) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -118,7 +119,9 @@ class Maintenance(ABC):
         with self._maintained():
             if not self._index.has(key):
                 raise missing(key.hex())
+            self._index.sync()
             self._pins.add(key)
+            self._pins.sync()
 
     def unpin(self, key: CacheKey) -> bool:
         """Whether the result was pinned."""
@@ -170,8 +173,10 @@ class Maintenance(ABC):
 
     def _may_go(self) -> Callable[[IndexRow], bool]:
         """Whether an entry may be removed: nobody pinned it, and no run that is going on has used it."""
+        now = time.time()  # before looking for runs: what one that begins from here on saves is younger
         pinned, oldest_run = self._pins.all(), self._leases.oldest_run()
-        return lambda row: row.key not in pinned and (oldest_run is None or row.used_at < oldest_run)
+        before = now if oldest_run is None else min(now, oldest_run)
+        return lambda row: row.key not in pinned and row.used_at <= before
 
     def _count(self) -> tuple[int, int]:
         """Count the objects, and write that down for the next time."""

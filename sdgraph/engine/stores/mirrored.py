@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sdgraph.engine.cachekey import CacheKey
@@ -29,6 +30,8 @@ _WORTH_CLAIMING_S = 1.0
 """A node that takes less is computed twice rather than asking a place far away."""
 _ASK_AGAIN_S = 0.5
 """How often to ask whether another machine has finished."""
+_SAVING_S = 60.0
+"""What was noted a shorter time ago and is not on disk may be about to come."""
 _LIST_AFTER = 64
 """A plan of many nodes must not ask for each of them: after so many that were not there, all keys are listed once."""
 
@@ -53,6 +56,8 @@ class MirroredStore:
         self.leases = leases or RemoteLeases(remote)
         self._awaited: dict[CacheKey, float] = {}
         """Keys that another machine computes, and when to ask about them again."""
+        self._saving: set[CacheKey] = set()
+        """Keys that are in the outbox, and whose results are not on disk yet."""
         self._released: set[CacheKey] = set()
         """Keys whose remote lease goes back once their results are there."""
         self._outbox = Pins(Path(disk.folder) / FORMAT_FOLDER / "outbox")
@@ -118,15 +123,29 @@ class MirroredStore:
         return self.disk.wants(result, keep=keep)
 
     def save(self, key: CacheKey, result: Result, *, keep: bool = False) -> None:
-        self.disk.save(key, result, keep=keep)
-        if self.disk.find(key) is None:
+        if not self.disk.wants(result, keep=keep):
             return
-        self._absent.discard(key)
+        with self._changed:
+            self._saving.add(key)
+        try:
+            self._save_and_note(key, result, keep)
+        finally:
+            with self._changed:
+                self._saving.discard(key)
+        self._wake()
+
+    def _save_and_note(self, key: CacheKey, result: Result, keep: bool) -> None:
+        """Note it first: who is killed in between has noted a result that is not there, not the other way round."""
         try:
             self._outbox.add(key)
         except OSError as error:
             self._tell("remote-behind", f"A result was not noted for the remote store: {error}.", "It is on disk.")
-        self._wake()
+        self.disk.save(key, result, keep=keep)
+        if self.disk.find(key) is not None:
+            self._absent.discard(key)
+        else:
+            with suppress(OSError):
+                self._outbox.remove(key)
 
     def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
         """A claim on the folder, and for what takes long on the remote place too, if that answers."""
@@ -180,6 +199,8 @@ class MirroredStore:
 
     def flush(self) -> None:
         """Everything is on disk; a run does not wait for the remote store."""
+        with suppress(OSError):  # what then is not noted is not lost either
+            self._outbox.sync()
         self.disk.flush()
 
     def when_saved(self, work: Callable[[], None]) -> None:
@@ -236,12 +257,15 @@ class MirroredStore:
 
     def _write_all(self) -> bool:
         """Write what is in the outbox; False when the remote store does not answer."""
-        for key in self._outbox.all():
+        noted = self._outbox.all()
+        with self._changed:
+            noted -= self._saving  # as it is after the look into the outbox
+        for key in noted:
             if self._closed:
                 break
             try:
-                self._write(key)
-                self._outbox.remove(key)
+                if self._write(key):
+                    self._outbox.remove(key)
             except RemoteAway as error:
                 self._away(error)
                 return False
@@ -262,18 +286,22 @@ class MirroredStore:
             except RemoteAway as error:  # it runs out by itself
                 self._away(error)
 
-    def _write(self, key: CacheKey) -> None:
+    def _write(self, key: CacheKey) -> bool:
+        """Copy a result; False for one that another process may be saving right now."""
         parts = self.disk.raw(key)
+        if parts is None and self._outbox.age_s(key) < _SAVING_S:
+            return False
         if parts is None:
-            message = f"A result ({key.hex()[:12]}) was removed from the disk before it was in the remote store."
+            message = f"A result ({key.hex()[:12]}) went from the disk before it was in the remote store."
             self._tell("remote-behind", message, "It is computed again where it is needed.")
-            return
+            return True
         manifest, objects = parts
         for digest, path in objects.items():
             if digest in self._bad_objects or not self.remote.has_object(digest):
                 self.remote.write_object(digest, path.read_bytes())
                 self._bad_objects.discard(digest)
         self.remote.write_manifest(key, manifest)
+        return True
 
     def _damaged(self, key: CacheKey, error: Exception) -> None:
         said = str(error) or type(error).__name__

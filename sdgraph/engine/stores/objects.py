@@ -80,7 +80,7 @@ class ObjectFiles:
             return False
 
     def _write(self, path: Path, content: list[bytes | memoryview]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary = path.parent / f"{_WRITING}{uuid.uuid4().hex}"
         try:
             with temporary.open("wb") as file:
@@ -88,7 +88,7 @@ class ObjectFiles:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
@@ -150,7 +150,15 @@ def _in_large_pages(nbytes: int) -> memoryview:
     return memoryview(place)
 
 
-def _sync_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder whose name, and those of the folders that it needs, are on the disk. Raises OSError."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk, where folders can be opened for that."""
     if os.name != "posix":
         return

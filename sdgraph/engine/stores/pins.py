@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from sdgraph.engine.cachekey import CacheKey
+from sdgraph.engine.stores.objects import make_folder, sync_folder
 
 
 class Pins:
@@ -14,8 +16,13 @@ class Pins:
         self._folder = folder
 
     def add(self, key: CacheKey) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         (self._folder / key.hex()).touch()
+
+    def sync(self) -> None:
+        """Let what was added so far survive a loss of power."""
+        if self._folder.is_dir():
+            sync_folder(self._folder)
 
     def remove(self, key: CacheKey) -> bool:
         """Whether the key was pinned."""
@@ -24,6 +31,13 @@ class Pins:
         except FileNotFoundError:
             return False
         return True
+
+    def age_s(self, key: CacheKey) -> float:
+        """How long ago the key was added; 0 if it is not there."""
+        try:
+            return time.time() - (self._folder / key.hex()).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def all(self) -> frozenset[CacheKey]:
         try:
