@@ -49,7 +49,8 @@ class Outputs:
     def __init__(self, **values: Any) -> None:
         if values.keys() != set(self.__ports__):
             raise TypeError(f"{type(self).__name__} takes exactly {list(self.__ports__)}, not {sorted(values)}")
-        self.__dict__.update(values)
+        for name, value in values.items():
+            setattr(self, name, value)  # so that instances share the table of their names, which is half of their size
 
     @classmethod
     def port_types(cls) -> dict[str, Any]:
