@@ -175,6 +175,11 @@ class Settings(BaseSettings):
         """Where `serve` keeps the pictures that were uploaded."""
         return self.home_folder / "uploads"
 
+    @property
+    def previews_folder(self) -> Path:
+        """Where workers keep thumbnails of what nodes gave."""
+        return self.home_folder / "previews"
+
     def environment(self) -> dict[str, str]:
         """The same settings as environment variables, for another process."""
         found = self.model_dump(mode="json", exclude_none=True)

@@ -63,6 +63,7 @@ def server_state(settings: Settings, registry: Registry, devices: Sequence[str])
                     hub,
                     kept,
                     metrics,
+                    workers,
                 )
     finally:
         engine.dispose()

@@ -19,6 +19,7 @@ from sdgraph import __version__
 from sdgraph.cli.loading import Loaded
 from sdgraph.cli.logs import logged_as, set_up_logs
 from sdgraph.cli.stores import open_shelf
+from sdgraph.cli.viewing import ResultViewer
 from sdgraph.cli.workshop import Workshop, report_json
 from sdgraph.core.build import check_workflow
 from sdgraph.core.document import load_document
@@ -39,6 +40,7 @@ _DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 _POLITENESS = 5
 """Added to the niceness, so that who drives the worker answers while nodes use every core."""
+_HAS_RESULT = ("node_finished", "node_cached")
 
 
 class WorkflowRunner:
@@ -54,7 +56,7 @@ class WorkflowRunner:
         plan = self._workshop.plan(loaded, job.outputs)
         with logged_as(job.run_id):
             report = self._workshop.run(
-                loaded, plan, listeners=(_with_types(plan, listener),), cancel=cancel, run_id=job.run_id
+                loaded, plan, listeners=(_with_details(plan, listener),), cancel=cancel, run_id=job.run_id
             )
         with self._pictures.incoming() as folder:
             delivered = self._workshop.deliver(loaded, plan, report, folder)
@@ -90,7 +92,8 @@ def main() -> None:
     with open_shelf(settings, registry) as shelf:
         workshop = Workshop(settings, registry, shelf)
         runner = WorkflowRunner(workshop, PictureFolder(settings.pictures_folder))
-        hands = Hands(runner, packed_preview, lambda: vitals(workshop.services.made(ModelPool)), _leave)
+        viewer = ResultViewer(workshop, PictureFolder(settings.previews_folder))
+        hands = Hands(runner, packed_preview, viewer, lambda: vitals(workshop.services.made(ModelPool)), _leave)
         WorkerLoop(receive, send, hands).serve({"pid": os.getpid(), "version": __version__})
 
 
@@ -115,12 +118,19 @@ def _leave() -> None:
     os._exit(1)
 
 
-def _with_types(plan: Plan, listener: Listener) -> Listener:
-    """Tell the node's type with each event of a node: metrics count by type, and know no workflow."""
+def _with_details(plan: Plan, listener: Listener) -> Listener:
+    """Tell the node's type with each event of a node, since metrics count by type and know no workflow; and with the
+    last one the key of its result, by which it can be looked at."""
 
     def tell(event: RunEvent) -> None:
         node = plan.graph.nodes.get(event.node) if event.node is not None else None
-        listener(event if node is None else replace(event, data={**event.data, "node_type": node.spec.type}))
+        if node is None:
+            listener(event)
+            return
+        more = {"node_type": node.spec.type}
+        if event.type in _HAS_RESULT:
+            more["key"] = plan.step_of[node.id].key.hex()
+        listener(replace(event, data={**event.data, **more}))
 
     return tell
 

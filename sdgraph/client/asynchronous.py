@@ -15,6 +15,7 @@ import aiohttp
 from sdgraph.client.transport import Transport, part, unreachable
 from sdgraph.core.document import WorkflowDocument, to_data
 from sdgraph.core.workflow import Workflow
+from sdgraph.server.preview_schemas import NodePreview
 from sdgraph.server.run_schemas import RunAccepted, RunList, RunOut, Status
 from sdgraph.server.schemas import CheckAnswer, Health, PlanAnswer, WorkflowList
 from sdgraph.server.uploads import UploadOut
@@ -99,6 +100,11 @@ class AsyncClient:
     async def cancel(self, run_id: str) -> RunOut:
         """End a run: at once if it waits, within a step if it is performed."""
         return await self._transport.ask("DELETE", f"/api/runs/{part(run_id)}", RunOut)
+
+    async def preview(self, key: str) -> NodePreview:
+        """What a node gave, in small, by the key that runs and plans tell. Raises WorkflowError [preview-unknown] for a
+        result that is not kept."""
+        return await self._transport.ask("GET", f"/api/previews/{part(key)}", NodePreview)
 
     async def retry(self, run_id: str) -> AsyncRun:
         """Ask again for a run that ended."""

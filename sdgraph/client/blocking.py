@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from sdgraph.client.asynchronous import AnyWorkflow, AsyncClient, AsyncRun, Event
+from sdgraph.server.preview_schemas import NodePreview
 from sdgraph.server.run_schemas import RunList, RunOut, Status
 from sdgraph.server.schemas import CheckAnswer, Health, PlanAnswer, WorkflowList
 from sdgraph.server.uploads import UploadOut
@@ -125,6 +126,11 @@ class Client:
     def cancel(self, run_id: str) -> RunOut:
         """End a run: at once if it waits, within a step if it is performed."""
         return self.wait(self._client.cancel(run_id))
+
+    def preview(self, key: str) -> NodePreview:
+        """What a node gave, in small, by the key that runs and plans tell. Raises WorkflowError [preview-unknown] for a
+        result that is not kept."""
+        return self.wait(self._client.preview(key))
 
     def retry(self, run_id: str) -> Run:
         """Ask again for a run that ended."""

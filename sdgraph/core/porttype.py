@@ -47,6 +47,18 @@ class Codec(Protocol[T]):
     def decode(self, encoded: Encoded) -> T: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an editor shows of a value that it can't hold."""
+
+    text: str
+    """A few words: how large it is, what it is called."""
+    pictures: tuple[Any, ...] = ()
+    """NumPy arrays of uint8, [H, W, 3] RGB or [H, W] grey, of any size."""
+    approximate: bool = False
+    """The pictures are not the value but look somewhat like what it stands for, as those of latents."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PortType(Generic[T]):
     """A kind of payload."""
@@ -65,6 +77,8 @@ class PortType(Generic[T]):
     write: Callable[[T, Path, Mapping[str, str]], list[Path]] | None = None
     """Writes a value that is a workflow's result into files, given their path without ending and the texts that they
     carry; returns the files. It must not need torch. None: the type has no file format."""
+    show: Callable[[T, int], Shown] | None = None
+    """What a value looks like, with at most so many pictures; quick, without a model. None: nothing is known of it."""
 
 
 def value_type_name(annotation: Any) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.core.porttype import Encoded, PortType, Shown
 from sdgraph.payloads.area import Area
 from sdgraph.payloads.mask import MASK, Mask
+from sdgraph.payloads.shown import first_pictures, many
 from sdgraph.payloads.step_window import StepWindow
 from sdgraph.payloads.tensors import from_blob, shared, tensor_bytes, to_blob
 
@@ -156,6 +157,14 @@ def _size_bytes(value: Conditioning) -> int:
     return sum(tensor_bytes((entry.embedding, entry.pooled)) for entry in value.entries) + sum(masks.values())
 
 
+def _show(value: Conditioning, count: int) -> Shown:
+    """The masks of what is masked."""
+    shapes = ", ".join(f"{entry.embedding.shape[1]} x {entry.embedding.shape[2]}" for entry in value.entries)
+    masks = [entry.mask.values[:1] for entry in value.entries if entry.mask is not None]
+    pictures = tuple(picture for mask in masks[:count] for picture in first_pictures(mask, 1))
+    return Shown(f"{many(len(value.entries), 'prompt')}: {shapes}", pictures)
+
+
 CONDITIONING = PortType(
     "Conditioning",
     Conditioning,
@@ -164,4 +173,5 @@ CONDITIONING = PortType(
     ConditioningCodec(),
     share=_share,
     size_bytes=_size_bytes,
+    show=_show,
 )

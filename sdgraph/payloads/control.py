@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sdgraph.core.porttype import Blob, Encoded, PortType
+from sdgraph.core.porttype import Blob, Encoded, PortType, Shown
 from sdgraph.errors import SamplingError
 from sdgraph.payloads.handles import (
     ControlNetHandle,
@@ -19,6 +19,7 @@ from sdgraph.payloads.handles import (
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.image_prompt import ImagePrompt, array_blob, array_of
 from sdgraph.payloads.mask import Mask
+from sdgraph.payloads.shown import first_pictures
 
 ControlMode = Literal["balanced", "prompt", "control"]
 """What a ControlNet's picture weighs against the prompt, as the A1111 web UI calls it.
@@ -189,6 +190,13 @@ def _size_bytes(branch: Branch) -> int:
     return sum(len(blob.data) for blob in _encode(branch)[1].values())
 
 
+def _show(control: Control, count: int) -> Shown:
+    """The pictures that steer."""
+    text = "\n".join(f"{branch.net.source}, strength {branch.strength:g}" for branch in control.branches)
+    seen = [branch.image.pixels[:1] for branch in control.branches if not isinstance(branch, IPAdapterBranch)]
+    return Shown(text, tuple(picture for pixels in seen[:count] for picture in first_pictures(pixels, 1)))
+
+
 CONTROL = PortType(
     "Control",
     Control,
@@ -196,4 +204,5 @@ CONTROL = PortType(
     "#06a77d",
     ControlCodec(),
     size_bytes=lambda control: sum(map(_size_bytes, control.branches)),
+    show=_show,
 )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.core.porttype import Encoded, PortType, Shown
 from sdgraph.payloads.latents import LatentSpace
 from sdgraph.payloads.patch import Embedding, Patch
 
@@ -217,12 +217,18 @@ DENOISER = PortType(
     DenoiserHandle,
     "A handle of the network that removes noise from latents.",
     "#ef476f",
+def _show(handle: ModelHandle, count: int) -> Shown:
+    patched = ", patched" if handle.patches else ""
+    return Shown(f"{handle.source} ({handle.family}, {handle.dtype}{patched})")
+
+
     HandleCodec(DenoiserHandle),
 )
 TEXT_ENCODER = PortType(
     "TextEncoderHandle",
     TextEncoderHandle,
     "A handle of a tokenizer and text model.",
+    show=_show,
     "#ffd166",
     HandleCodec(TextEncoderHandle),
 )
@@ -230,6 +236,7 @@ VAE = PortType(
     "VaeHandle",
     VaeHandle,
     "A handle of an autoencoder between pictures and latents.",
+    show=_show,
     "#f78c6b",
     HandleCodec(VaeHandle),
 )
@@ -237,6 +244,7 @@ CONTROLNET = PortType(
     "ControlNetHandle",
     ControlNetHandle,
     "A handle of a network that steers a denoiser by a picture.",
+    show=_show,
     "#06d6a0",
     HandleCodec(ControlNetHandle),
 )
@@ -244,6 +252,7 @@ T2I_ADAPTER = PortType(
     "T2IAdapterHandle",
     T2IAdapterHandle,
     "A handle of a small network that steers a denoiser by a picture.",
+    show=_show,
     "#74c69d",
     HandleCodec(T2IAdapterHandle),
 )
@@ -251,6 +260,7 @@ IMAGE_ENCODER = PortType(
     "ImageEncoderHandle",
     ImageEncoderHandle,
     "A handle of a vision model that turns pictures into vectors.",
+    show=_show,
     "#9d4edd",
     HandleCodec(ImageEncoderHandle),
 )
@@ -258,6 +268,8 @@ IP_ADAPTER = PortType(
     "IPAdapterHandle",
     IPAdapterHandle,
     "A handle of attention layers through which a denoiser attends to pictures.",
+    show=_show,
     "#b5179e",
     HandleCodec(IPAdapterHandle),
 )
+    show=_show,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sdgraph.core.porttype import PortType
+from sdgraph.core.porttype import PortType, Shown
 from sdgraph.payloads.arrays import ArrayCodec, frozen_array, require_shape
 from sdgraph.payloads.picture_files import write_pictures
+from sdgraph.payloads.shown import first_pictures, size_text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +52,10 @@ class Image:
         return self.pixels.shape[3]
 
 
+def _show(image: Image, count: int) -> Shown:
+    return Shown(size_text(image.batch, image.width_px, image.height_px), first_pictures(image.pixels, count))
+
+
 IMAGE = PortType(
     "Image",
     Image,
@@ -59,4 +64,5 @@ IMAGE = PortType(
     ArrayCodec(Image, "pixels"),
     size_bytes=lambda image: image.pixels.nbytes,
     write=lambda image, stem, texts: write_pictures(image.to_uint8(), stem, texts),
+    show=_show,
 )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sdgraph.core.porttype import Blob, Encoded, PortType
+from sdgraph.core.porttype import Blob, Encoded, PortType, Shown
 from sdgraph.payloads.arrays import frozen_array
+from sdgraph.payloads.shown import many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,4 +61,5 @@ IMAGE_PROMPT = PortType(
     "#c77dff",
     ImagePromptCodec(),
     size_bytes=lambda prompt: prompt.features.nbytes + prompt.negative.nbytes,
+    show=lambda prompt, count: Shown(many(prompt.pictures, "picture")),
 )

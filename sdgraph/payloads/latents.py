@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.core.porttype import Encoded, PortType, Shown
 from sdgraph.errors import MediaError, ModelError
+from sdgraph.payloads.shown import false_colours, size_text
 from sdgraph.payloads.tensors import from_blob, shared, tensor_bytes, to_blob
 
 if TYPE_CHECKING:
@@ -182,6 +183,15 @@ def _size_bytes(latents: Latents) -> int:
     return tensor_bytes((latents.samples, *((mask.values, mask.visible) if mask else ())))
 
 
+def _show(latents: Latents, count: int) -> Shown:
+    """False colours: what decodes latents is a model."""
+    shape = " x ".join(map(str, latents.samples.shape[1:]))
+    text = f"{size_text(latents.batch, latents.width_px, latents.height_px)} as {shape} ({latents.space.name})"
+    if latents.empty:
+        return Shown(f"empty, {text}")
+    return Shown(text, false_colours(latents.samples[:count].float().cpu().numpy(), count), approximate=True)
+
+
 LATENTS = PortType(
     "Latents",
     Latents,
@@ -190,4 +200,5 @@ LATENTS = PortType(
     LatentsCodec(),
     share=lambda latents: changed(latents, shared),
     size_bytes=_size_bytes,
+    show=_show,
 )

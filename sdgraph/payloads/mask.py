@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sdgraph.core.porttype import PortType
+from sdgraph.core.porttype import PortType, Shown
 from sdgraph.payloads.arrays import ArrayCodec, frozen_array, require_shape
 from sdgraph.payloads.picture_files import write_pictures
+from sdgraph.payloads.shown import first_pictures, many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +45,11 @@ class Mask:
         return self.values.shape[3]
 
 
+def _show(mask: Mask, count: int) -> Shown:
+    text = f"{many(mask.batch, 'mask')}, {mask.width_px} x {mask.height_px} px"
+    return Shown(text, first_pictures(mask.values, count))
+
+
 MASK = PortType(
     "Mask",
     Mask,
@@ -52,4 +58,5 @@ MASK = PortType(
     ArrayCodec(Mask, "values"),
     size_bytes=lambda mask: mask.values.nbytes,
     write=lambda mask, stem, texts: write_pictures(mask.to_uint8(), stem, texts),
+    show=_show,
 )

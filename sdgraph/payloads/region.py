@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.core.porttype import Encoded, PortType, Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +39,8 @@ class RegionCodec:
         return Region(**encoded.meta)
 
 
-REGION = PortType("Region", Region, "A rectangle of a picture, in pixels.", "#adb5bd", RegionCodec())
+def _show(region: Region, count: int) -> Shown:
+    return Shown(f"{region.width_px} x {region.height_px} px at {region.left_px}, {region.top_px}")
+
+
+REGION = PortType("Region", Region, "A rectangle of a picture, in pixels.", "#adb5bd", RegionCodec(), show=_show)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.core.porttype import Encoded, PortType
+from sdgraph.core.porttype import Encoded, PortType, Shown
 from sdgraph.payloads.latents import LatentSpace
+from sdgraph.payloads.shown import false_colours, many
 from sdgraph.payloads.tensors import from_blob, shared, tensor_bytes, to_blob
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ class SamplingStateCodec:
         return SamplingState(meta["state"], tensors, LatentSpace(**meta["space"]), meta.get("model", ""))
 
 
+def _show(state: SamplingState, count: int) -> Shown:
+    """False colours of the noisy latents."""
+    text = f"after {many(int(state.meta['step']), 'step')} ({state.space.name})"
+    return Shown(text, false_colours(state.tensors["x"][:count].float().cpu().numpy(), count), approximate=True)
+
+
 SAMPLING_STATE = PortType(
     "SamplingState",
     SamplingState,
@@ -52,4 +59,5 @@ SAMPLING_STATE = PortType(
         state, tensors={name: shared(tensor) for name, tensor in state.tensors.items()}, meta=dict(state.meta)
     ),
     size_bytes=lambda state: tensor_bytes(state.tensors.values()),
+    show=_show,
 )

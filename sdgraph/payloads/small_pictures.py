@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sdgraph.payloads.image import Image
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image as PillowImage
 
 PREVIEW_PX = 512
@@ -34,4 +36,15 @@ def small_jpeg(picture: PillowImage, edge_px: int) -> bytes:
         rgb.thumbnail((edge_px, edge_px))
     target = BytesIO()
     rgb.save(target, "JPEG", quality=_QUALITY)
+    return target.getvalue()
+
+
+def small_webp(pixels: NDArray[np.uint8], edge_px: int) -> bytes:
+    """A picture, [H, W, 3] or [H, W] uint8, as a WebP of at most `edge_px` on each side; never enlarged."""
+    from PIL import Image as Pillow
+
+    picture = Pillow.fromarray(pixels)
+    picture.thumbnail((edge_px, edge_px))
+    target = BytesIO()
+    picture.save(target, "WEBP", quality=_QUALITY)
     return target.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from sdgraph.core.document import MAX_FILE_BYTES
-from sdgraph.server import about, editing, events, metrics, planning, results, running, saved, uploads
+from sdgraph.server import about, editing, events, metrics, planning, previews, results, running, saved, uploads
 from sdgraph.server.editor import add_editor
 from sdgraph.server.events import add_hub
 from sdgraph.server.guard import Guard, add_security_headers, guarding
@@ -21,6 +21,7 @@ ROUTES: tuple[Route, ...] = (
     *editing.ROUTES,
     *running.ROUTES,
     *events.ROUTES,
+    *previews.ROUTES,
     *results.ROUTES,
     *uploads.ROUTES,
     *saved.ROUTES,

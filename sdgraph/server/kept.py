@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
@@ -26,9 +27,16 @@ class Kept:
     """Of finished runs; workers write them."""
     uploads: PictureFolder
     thumbnails: Path
+    """Small copies of both, by size."""
+    previews: PictureFolder
+    """Thumbnails of what nodes gave; workers write them."""
+    shown: Path
+    """What was said of the results of keys."""
     upload_limit_bytes: int
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Held while a picture from elsewhere is decoded."""
+    looking: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=lambda: WeakValueDictionary())
+    """By key of a result, held while workers are asked what it looks like."""
     reducing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Held while a thumbnail is made."""
     threads: ThreadPoolExecutor = field(
@@ -40,11 +48,19 @@ class Kept:
         """The folders below the home folder."""
         pictures = home / "pictures"
         uploads = PictureFolder(home / "uploads")
-        return cls(PictureFolder(pictures), uploads, pictures / "thumbnails", upload_limit_bytes)
+        previews = home / "previews"
+        return cls(
+            PictureFolder(pictures),
+            uploads,
+            pictures / "thumbnails",
+            PictureFolder(previews),
+            previews / "shown",
+            upload_limit_bytes,
+        )
 
     def find(self, digest: str) -> Path | None:
-        """The file of a digest, of a run or uploaded."""
-        return self.pictures.find(digest) or self.uploads.find(digest)
+        """The file of a digest: of a run, uploaded, or a thumbnail of what a node gave."""
+        return self.pictures.find(digest) or self.uploads.find(digest) or self.previews.find(digest)
 
     async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something with files on a thread of their own, so that pictures never keep plans waiting."""

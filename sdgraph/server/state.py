@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -27,6 +27,16 @@ T = TypeVar("T")
 _THREADS = 4
 
 
+class Workplace(Protocol):
+    """A worker as routes see it; `sdgraph.engine.worker.supervisor.Supervisor` is one."""
+
+    name: str
+
+    async def show(self, key: str) -> Mapping[str, Any] | None:
+        """What a stored result looks like, by output; None if it does not have it. Raises WorkerDied, TimeoutError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServerState:
     """The parts of a running server."""
@@ -42,6 +52,7 @@ class ServerState:
     hub: EventHub
     kept: Kept
     metrics: Metrics
+    workers: Sequence[Workplace]
     started_s: float = field(default_factory=time.monotonic)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="sdgraph-server")

@@ -114,7 +114,7 @@ def serving(folder: Path, *, host: str = "127.0.0.1", token: str | None = None) 
     journal = Journal(folder / "journal")
     kept, metrics = Kept.in_home(folder / "home", 10**6), Metrics(hub, Sources())
     state = ServerState(
-        registry, store, journal, library, MAX_NODES, dispatcher, history, estimates, hub, kept, metrics
+        registry, store, journal, library, MAX_NODES, dispatcher, history, estimates, hub, kept, metrics, [worker]
     )
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(make_app(state, make_guard(host, token)))

@@ -62,6 +62,10 @@ class ToyWorker:
         if run_id in self._cancel:
             self._cancel[run_id].cancel()
 
+    async def show(self, key: str) -> Mapping[str, Any] | None:
+        result = self._store.load(bytes.fromhex(key))
+        return result and {name: {"text": type(value).__name__} for name, value in result.outputs.items()}
+
     async def stop(self) -> None:
         for cancel in self._cancel.values():
             cancel.cancel()

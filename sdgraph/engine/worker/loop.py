@@ -1,8 +1,8 @@
 """The worker's side of the channel: one run after the other, cancelled from outside, with a sign of life all the time.
 
-It is told {"type": "run", "job"}, {"type": "cancel", "run_id"} and {"type": "stop"}. It says {"type": "ready"} once,
-{"type": "alive"} every second, {"type": "event", "event"} and {"type": "report", "report"}, and sends previews. An
-actor on another machine can serve the same two streams.
+It is told {"type": "run", "job"}, {"type": "cancel", "run_id"}, {"type": "show", "ask", "key"} and {"type": "stop"}.
+It says {"type": "ready"} once, {"type": "alive"} every second, {"type": "event", "event"}, {"type": "report", "report"}
+and {"type": "shown", "ask", "outputs"}, and sends previews. An actor on another machine can serve the same two streams.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ class Hands:
     work: Work
     picture: Callable[[Any], tuple[bytes, str] | None]
     """Packs a node's preview as a picture file; gives it with its media type."""
+    show: Callable[[str], Mapping[str, Any] | None]
+    """Small pictures and a few words of the stored result of a key, by output; None for one that is not kept. Called
+    beside runs, on a thread of its own."""
     vitals: Callable[[], Mapping[str, Any]]
     """What the signs of life carry: memory, models. Must be quick."""
     lost: Callable[[], None]
@@ -52,13 +55,14 @@ class WorkerLoop:
         self._hands = hands
         self._outbox = Outbox(send, hands.lost)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         self._tokens: dict[str, CancelToken] = {}
         self._stopped = threading.Event()
 
     def serve(self, greeting: Mapping[str, Any]) -> None:
         """Work until told to stop; runs happen on the calling thread."""
         self._outbox.put({"type": "ready", **greeting})
-        for target in (self._listen, self._show_life):
+        for target in (self._listen, self._show_life, self._show_results):
             threading.Thread(target=target, name=f"sdgraph-{target.__name__.strip('_')}", daemon=True).start()
         while (job := self._jobs.get()) is not None:
             self._perform(job)
@@ -102,6 +106,16 @@ class WorkerLoop:
         while not self._stopped.wait(ALIVE_EVERY_S):
             self._outbox.put({"type": "alive", **self._hands.vitals()})
 
+    def _show_results(self) -> None:
+        while True:
+            number, key = self._asked.get()
+            try:
+                outputs = self._hands.show(key)
+            except Exception:  # what a node gave is a pack's business, and no reason to stop working
+                _log.exception("a result can't be shown")
+                outputs = None
+            self._outbox.put({"type": "shown", "ask": number, "outputs": outputs})
+
     def _listen(self) -> None:
         try:
             while (message := read(self._receive)) is not None:
@@ -122,6 +136,8 @@ class WorkerLoop:
             case "cancel":
                 if token := self._tokens.get(message["run_id"]):
                     token.cancel()
+            case "show":
+                self._asked.put((message["ask"], message["key"]))
             case "stop":
                 for token in tuple(self._tokens.values()):
                     token.cancel()

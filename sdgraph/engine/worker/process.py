@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Limits:
     """From the cancelling of a run to its end; loading a model can't be interrupted."""
     run_silence_s: float | None = None
     """Of a run, without an event."""
+    show_s: float = 20.0
+    """To show a stored result."""
     stop_s: float = 5.0
     """To end by itself."""
 
@@ -61,6 +64,8 @@ class WorkerProcess:
         self._limits = limits
         self._inboxes: dict[str, Inbox[RunItem]] = {}
         self._cancelled: set[str] = set()
+        self._asks: dict[int, asyncio.Future[Message | None]] = {}
+        self._asked = itertools.count(1)
         self._why = ""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read_all())
@@ -122,6 +127,18 @@ class WorkerProcess:
             self._ask_to_cancel(run_id)
             asyncio.get_running_loop().call_later(self._limits.cancel_s, self._end_if_running, run_id)
 
+    async def show(self, key: str) -> Message | None:
+        """What the stored result of a key looks like, by output; None when the worker does not have it. Raises
+        WorkerDied, and TimeoutError when it has too much else to do."""
+        number = next(self._asked)
+        answer = self._asks[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self._send({"type": "show", "ask": number, "key": key})
+            async with asyncio.timeout(self._limits.show_s):
+                return await answer
+        finally:
+            del self._asks[number]
+
     async def stop(self) -> None:
         """End the process: by its own will if it listens, otherwise by force."""
         self._why = self._why or "it was told to stop"
@@ -161,6 +178,9 @@ class WorkerProcess:
                 self._ready.set_exception(self._death())
             for inbox in self._inboxes.values():
                 inbox.end()
+            for answer in self._asks.values():
+                if not answer.done():
+                    answer.set_exception(self._death())
 
     async def _see_it_gone(self) -> None:
         """Wait for the end of a process that closed its channel; of one that is not wanted any more, make it."""
@@ -180,6 +200,9 @@ class WorkerProcess:
                 await self._put(frame["event"]["run_id"], frame["event"])
             case "report":
                 await self._put(frame["run_id"], Report(frame["report"]))
+            case "shown":
+                if (answer := self._asks.get(frame["ask"])) and not answer.done():
+                    answer.set_result(frame["outputs"])
             case "alive":
                 self.vitals = frame
             case "ready":

@@ -87,6 +87,15 @@ class Supervisor:
         if process := self.process:
             await process.cancel(run_id)
 
+    async def show(self, key: str) -> Message | None:
+        """What the stored result of a key looks like, by output; None when the worker does not have it.
+
+        Nothing is started for it. Raises WorkerDied while the worker is down, TimeoutError when it has no time.
+        """
+        if (process := self.process) is None:
+            raise WorkerDied(f"The worker {self.name} is not up.")
+        return await process.show(key)
+
     async def stop(self) -> None:
         """End the worker."""
         async with self._starting:

@@ -53,9 +53,27 @@ export interface NodeOut {
   readonly elapsed_s?: number;
 }
 
+/** What a node gave, in small. */
+export interface NodePreview {
+  /** The key of the result. */
+  readonly key: string;
+  /** By output port. */
+  readonly outputs: { readonly [key: string]: OutputPreview };
+}
+
 /** The workflow that was in a file. */
 export interface OpenAnswer {
   readonly workflow: { readonly [key: string]: unknown };
+}
+
+/** What an output of a node looks like. */
+export interface OutputPreview {
+  /** A value itself, or a few words about what is no value, at most 200 characters. */
+  readonly text: string;
+  /** The pictures look somewhat like what the value stands for, as those of latents. */
+  readonly approximate?: boolean;
+  /** Thumbnails of the first four pictures, at most 256 px on a side. */
+  readonly pictures?: readonly PictureOut[];
 }
 
 /** A picture that a run gave. */
@@ -368,6 +386,12 @@ export interface Operations {
     readonly method: "GET";
     readonly path: "/api/events";
     readonly answer: unknown;
+  };
+  /** Say what a node gave, by the key of its result: thumbnails, and a few words. Runs, events and plans tell keys. */
+  readonly get_preview: {
+    readonly method: "GET";
+    readonly path: "/api/previews/{key}";
+    readonly answer: NodePreview;
   };
   /** Give a picture by its digest: one that a run gave, or an upload. */
   readonly get_result: {
