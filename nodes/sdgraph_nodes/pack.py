@@ -44,6 +44,7 @@ from sdgraph_nodes.sampler import Sampler, StagedSampler
 from sdgraph_nodes.sampler_advanced import AdvancedSampler
 from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
 from sdgraph_nodes.save_image import SaveImage
+from sdgraph_nodes.shortcuts import MergeTokens, ReuseFeatures
 from sdgraph_nodes.switch import Switch
 from sdgraph_nodes.t2i_adapter import ApplyT2IAdapter, LoadT2IAdapter
 from sdgraph_nodes.text_template import TextTemplate
@@ -59,6 +60,8 @@ PACK = NodePack(
         LoadVae,
         Lora,
         DenoiserLora,
+        MergeTokens,
+        ReuseFeatures,
         TextEmbedding,
         LoadTextEncoder,
         SetPictureFacts,

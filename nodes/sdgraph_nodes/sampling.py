@@ -143,7 +143,7 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
                 reports = (report.step, model.begin_step)
                 keep = self._keeper(ctx)
                 state = run_stage(self.leg, start, asked, model.schedule, *reports, put_back, resumed, keep)
-            report.end(state)
+            report.end(state, model.shortcuts.reuse)
         return StateOut(state=_to_payload(state, self.denoiser))
 
     def _start(self, device: str) -> "SamplerState":
@@ -164,7 +164,7 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
     def _keeper(self, ctx: RunContext) -> "Callable[[int, Callable[[], SamplerState]], None] | None":
         """Writes down where sampling is, as often as asked."""
         every = ctx.checkpoint.every_steps
-        if every == 0:
+        if every == 0 or self.denoiser.shortcuts.reuses:  # features of steps before are no part of the state
             return None
 
         def keep(taken: int, state: "Callable[[], SamplerState]") -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from sdgraph.diffusion.sampling import StepInfo
     from sdgraph.diffusion.state import SamplerState
+    from sdgraph.models.feature_reuse import FeatureReuse
     from sdgraph.payloads.image import Image
 
 PREVIEWS = 5
@@ -43,13 +44,19 @@ class StepReport:
         preview = self._preview(info.denoised) if due else None
         self._ctx.progress(self._done * self._parts, self._steps * self._parts, preview=preview)
 
-    def end(self, state: SamplerState) -> None:
-        """Report what finishing pictures early has saved, if any was."""
+    def end(self, state: SamplerState, reuse: FeatureReuse | None = None) -> None:
+        """Report what finishing pictures early and reusing features have saved, if anything was."""
+        notes: list[str] = []
         if state.stopped:
             saved = sum(stop.saved for stop in state.stopped)
             count = len(state.x)
-            note = f"{len(state.stopped)} of {count} finished early, which saves {saved} network evaluations so far"
-            self._ctx.progress(self._steps * self._parts, self._steps * self._parts, note=note)
+            notes.append(
+                f"{len(state.stopped)} of {count} finished early, which saves {saved} network evaluations so far"
+            )
+        if reuse is not None:
+            notes.append(f"{reuse.outer} of {reuse.outer + reuse.whole} network evaluations reused deep features")
+        if notes:
+            self._ctx.progress(self._steps * self._parts, self._steps * self._parts, note="; ".join(notes))
 
     def _preview(self, denoised: Tensor) -> Image | None:
         from sdgraph.models.pool import ModelPool

@@ -41,14 +41,14 @@ def perturbed(model: nn.Module, perturbation: Perturbation) -> Generator[None]:
         grid = undo.enter_context(watched_grid(model))
         for block in blocks.values():
             if perturbation.kind == "skip":
-                undo.enter_context(_replaced_forward(block, _let_through(block)))
+                undo.enter_context(replaced_forward(block, _let_through(block)))
                 continue
             for attention in _self_attentions(block).values():
                 if perturbation.kind == "identity":
-                    undo.enter_context(_replaced_forward(attention, _identity(attention, grid)))
+                    undo.enter_context(replaced_forward(attention, _identity(attention, grid)))
                 else:
                     smooth = _smoothed(attention.to_q, grid, perturbation.blur_sigma)
-                    undo.enter_context(_replaced_forward(attention.to_q, smooth))
+                    undo.enter_context(replaced_forward(attention.to_q, smooth))
         yield
 
 
@@ -61,7 +61,7 @@ def _self_attentions(block: nn.Module) -> dict[str, Any]:
 
 
 @contextmanager
-def _replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Generator[None]:
+def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Generator[None]:
     """`module` with another forward; a forward that some library set on this very module comes back as well."""
     before = module.__dict__.get("forward")
     module.forward = forward

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,10 +12,11 @@ from sdgraph.models.composition import Scene, Share, blend, is_plain, shares_of
 from sdgraph.models.control import ROUNDING_TIMESTEPS
 from sdgraph.models.network import Network, open_network
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.shortened import OpenShortcuts, shortened
 from sdgraph.models.step_clock import StepClock
 from sdgraph.models.view import Window
 from sdgraph.payloads.area import Box
-from sdgraph.payloads.conditioning import Conditioning
+from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle
 from sdgraph.payloads.step_window import StepPlace
@@ -37,6 +38,8 @@ class Sampling:
     clock: StepClock = field(default_factory=StepClock)
     whole_timesteps: bool = False
     """Whether the network is shown whole timesteps only, as suits the solver."""
+    step: int = 0
+    """The 0-based step of the leg that is being computed."""
     extra: int = 0
     """Network evaluations per picture beyond one for each conditioning asked for, so far."""
     last_extra: int = 0
@@ -57,11 +60,14 @@ class ComposedModel:
         items: tuple[int, ...] | None = None,
         sampling: Sampling | None = None,
         downscale: int = 8,
+        shortcuts: OpenShortcuts | None = None,
     ) -> None:
         self.network = network
         self.sampling = sampling or Sampling()
         self.downscale = downscale
         """Pixels per latent pixel."""
+        self.shortcuts = shortcuts or OpenShortcuts()
+        """What is left out of the network's evaluations."""
         self._plain = plain
         self._items = items
 
@@ -72,12 +78,13 @@ class ComposedModel:
 
     def begin_step(self, index: int, sigma: float) -> None:
         """Say which step begins: its 0-based index in the leg, and its noise level."""
+        self.sampling.step = index
         self.sampling.clock.begin(index, sigma, self.schedule)
 
     def select(self, items: Sequence[int]) -> ComposedModel:
         """The model for some items of its batch only."""
         chosen = tuple(items) if self._items is None else tuple(self._items[item] for item in items)
-        return ComposedModel(self.network, self._plain, chosen, self.sampling, self.downscale)
+        return ComposedModel(self.network, self._plain, chosen, self.sampling, self.downscale, self.shortcuts)
 
     @contextmanager
     def focused(self, window: Window) -> Generator[None]:
@@ -98,13 +105,19 @@ class ComposedModel:
         self.network.view = replace(self.network.view, items=self._items)
         if all(is_plain(conditioning) for conditioning in conditionings):
             self.sampling.last_extra = 0
-            return self._plain.denoise(x, sigma, conditionings)
+            return self._asked(x, sigma, conditionings)
         scene = self._scene(x, sigma)
         parts = [shares_of(conditioning, self.sampling.base, scene) for conditioning in conditionings]
         found = self._predictions(x, sigma, [share for shares in parts for share in shares])
         self.sampling.last_extra = len(found) - len(conditionings)
         self.sampling.extra += self.sampling.last_extra
         return tuple(blend(shares, [found[_key(share)] for share in shares], x) for shares in parts)
+
+    def _asked(self, x: Tensor, sigma: Tensor, conditionings: tuple[Conditioning, ...]) -> tuple[Tensor, ...]:
+        """The denoised latents under conditionings of one prompt each."""
+        keys = [_entry_key(each.entries[0]) for each in conditionings]
+        with self.shortcuts.evaluating(keys, len(x), self.network.view):
+            return self._plain.denoise(x, sigma, conditionings)
 
     def _predictions(self, x: Tensor, sigma: Tensor, shares: Sequence[Share]) -> dict[_Key, Tensor]:
         """The denoised latents under each entry, of its part of `x`: one forward per part of the picture."""
@@ -113,7 +126,7 @@ class ComposedModel:
             asked = {_key(share): Conditioning((share.entry,)) for share in shares if share.box == box}
             with self._shown(box, x):
                 seen = x if box is None else box.crop(x).contiguous()
-                answers = self._plain.denoise(seen, sigma, tuple(asked.values()))
+                answers = self._asked(seen, sigma, tuple(asked.values()))
             found.update(zip(asked, answers, strict=True))
         return found
 
@@ -153,9 +166,11 @@ class ComposedModel:
         """The prediction that amounts to `denoised`; the inverse of `from_prediction`."""
         return self._plain.to_prediction(denoised, x, sigma)
 
-    def perturbed(self, perturbation: Perturbation) -> AbstractContextManager[None]:
+    @contextmanager
+    def perturbed(self, perturbation: Perturbation) -> Generator[None]:
         """Within the `with` block the network is perturbed. Raises ModelError [attention-layers]."""
-        return perturbed(self.network.module, perturbation)
+        with perturbed(self.network.module, perturbation), self.shortcuts.apart(perturbation):
+            yield
 
 
 _Key: TypeAlias = tuple[object, ...]
@@ -163,9 +178,12 @@ _Key: TypeAlias = tuple[object, ...]
 
 def _key(share: Share) -> _Key:
     """What makes two evaluations the same."""
-    entry = share.entry
-    facts = (entry.facts, entry.distilled_guidance, entry.negative)
-    return (id(entry.embedding), id(entry.pooled), *facts, share.box)
+    return (*_entry_key(share.entry), share.box)
+
+
+def _entry_key(entry: ConditioningEntry) -> _Key:
+    """What makes two entries the same to the network."""
+    return (id(entry.embedding), id(entry.pooled), entry.facts, entry.distilled_guidance, entry.negative)
 
 
 @contextmanager
@@ -183,6 +201,10 @@ def open_model(
     """
     from sdgraph.diffusion.denoiser import ModelDenoiser
 
-    with open_network(pool, handle, control, device, channels) as network:
-        plain = ModelDenoiser(network, network.schedule, sampling is not None and sampling.whole_timesteps)
-        yield ComposedModel(network, plain, None, sampling, handle.space.downscale)
+    served = sampling or Sampling()
+    with (
+        open_network(pool, handle, control, device, channels) as network,
+        shortened(network.module, handle.shortcuts, served) as shortcuts,
+    ):
+        plain = ModelDenoiser(network, network.schedule, served.whole_timesteps)
+        yield ComposedModel(network, plain, None, served, handle.space.downscale, shortcuts)

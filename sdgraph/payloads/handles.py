@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from sdgraph.core.porttype import Encoded, PortType, Shown
 from sdgraph.payloads.latents import LatentSpace
 from sdgraph.payloads.patch import Embedding, Patch
+from sdgraph.payloads.shortcuts import Shortcuts
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 PoolKey = tuple[str, str, Dtype]
@@ -79,6 +80,8 @@ class DenoiserHandle(ModelHandle):
     """Length of a transformer's token vectors; 0: it is a UNet."""
     vae: VaeHandle | None = None
     """The autoencoder that came with a transformer: many of its ControlNets see latents."""
+    shortcuts: Shortcuts = Shortcuts()
+    """What is left out of its evaluations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +206,8 @@ def _revived(meta: Mapping[str, Any]) -> dict[str, Any]:
         fields["more_sources"] = tuple(fields["more_sources"])
     if "channels" in fields:
         fields["channels"] = tuple(fields["channels"])
+    if "shortcuts" in fields:
+        fields["shortcuts"] = Shortcuts(**fields["shortcuts"])
     for name in ("preview", "vae"):
         if fields.get(name) is not None:
             fields[name] = VaeHandle(**_revived(fields[name]))
@@ -212,64 +217,64 @@ def _revived(meta: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-DENOISER = PortType(
-    "DenoiserHandle",
-    DenoiserHandle,
-    "A handle of the network that removes noise from latents.",
-    "#ef476f",
 def _show(handle: ModelHandle, count: int) -> Shown:
     patched = ", patched" if handle.patches else ""
     return Shown(f"{handle.source} ({handle.family}, {handle.dtype}{patched})")
 
 
+DENOISER = PortType(
+    "DenoiserHandle",
+    DenoiserHandle,
+    "A handle of the network that removes noise from latents.",
+    "#ef476f",
     HandleCodec(DenoiserHandle),
+    show=_show,
 )
 TEXT_ENCODER = PortType(
     "TextEncoderHandle",
     TextEncoderHandle,
     "A handle of a tokenizer and text model.",
-    show=_show,
     "#ffd166",
     HandleCodec(TextEncoderHandle),
+    show=_show,
 )
 VAE = PortType(
     "VaeHandle",
     VaeHandle,
     "A handle of an autoencoder between pictures and latents.",
-    show=_show,
     "#f78c6b",
     HandleCodec(VaeHandle),
+    show=_show,
 )
 CONTROLNET = PortType(
     "ControlNetHandle",
     ControlNetHandle,
     "A handle of a network that steers a denoiser by a picture.",
-    show=_show,
     "#06d6a0",
     HandleCodec(ControlNetHandle),
+    show=_show,
 )
 T2I_ADAPTER = PortType(
     "T2IAdapterHandle",
     T2IAdapterHandle,
     "A handle of a small network that steers a denoiser by a picture.",
-    show=_show,
     "#74c69d",
     HandleCodec(T2IAdapterHandle),
+    show=_show,
 )
 IMAGE_ENCODER = PortType(
     "ImageEncoderHandle",
     ImageEncoderHandle,
     "A handle of a vision model that turns pictures into vectors.",
-    show=_show,
     "#9d4edd",
     HandleCodec(ImageEncoderHandle),
+    show=_show,
 )
 IP_ADAPTER = PortType(
     "IPAdapterHandle",
     IPAdapterHandle,
     "A handle of attention layers through which a denoiser attends to pictures.",
-    show=_show,
     "#b5179e",
     HandleCodec(IPAdapterHandle),
-)
     show=_show,
+)

@@ -361,6 +361,14 @@ CASES: dict[str, Case] = {
         },
         ("lora-mismatch", "lora", "source"),
     ),
+    "merged tokens of a transformer": Case(
+        {"flux": model("flux"), "short": node("model.merge_tokens", denoiser="flux.denoiser")},
+        ("shortcut-family", "short", "denoiser"),
+    ),
+    "reused features of a transformer": Case(
+        {"sd3": model("sd3"), "short": node("model.reuse_features", denoiser="sd3.denoiser")},
+        ("shortcut-family", "short", "denoiser"),
+    ),
     "a ControlNet of another family": Case(
         {
             "net": node("control.load", {"source": "synthetic:sdxl-tiny/controlnet_canny"}),
