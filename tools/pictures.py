@@ -48,9 +48,64 @@ BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
         ("DPM++ SDE", "dpmpp_sde.image"),
     ],
     "early_stop": [("all 24 steps", "full_image.image")],
+    "shortcuts": [
+        ("the whole network", "whole.image"),
+        ("half of the tokens merged", "merged.image"),
+        ("features reused for 3 steps", "reused.image"),
+        ("both", "both.image"),
+    ],
+    "conditionings": [
+        ("averaged", "average.image"),
+        ("one behind the other", "concat.image"),
+        ("a circle first, then a star", "range.image"),
+    ],
+    "several_loras": [
+        ("a learnt word alone", "plain.image"),
+        ("and a LoRA at 0.5", "first.image"),
+        ("and a second one at 0.5", "both.image"),
+    ],
+    "other_vae": [("the checkpoint's own", "own.image"), ("a tiny one in its place", "other.image")],
+    "custom_levels": [
+        ("ten steps of the model", "even.image"),
+        ("ten timesteps written out", "aligned.image"),
+        ("five noise levels written out", "few.image"),
+    ],
+    "prompt_syntaxes": [
+        ("a1111", "a1111.image"),
+        ("comfy", "comfy.image"),
+        ("compel", "compel.image"),
+        ("plain", "plain.image"),
+    ],
+    "clip_skip": [
+        ("all layers", "all.image"),
+        ("without the last", "one.image"),
+        ("without the last two", "two.image"),
+    ],
+    "preprocessors": [
+        ("canny", "canny.image"),
+        ("scribble", "scribble.image"),
+        ("lineart_standard", "lineart_standard.image"),
+        ("tile", "tile.image"),
+        ("shuffle", "shuffle.image"),
+        ("relief", "relief.image"),
+        ("invert", "invert.image"),
+        ("luminance", "luminance.image"),
+    ],
+    "soft_inpaint": [("given", "resized.image"), ("the part that is drawn", "decoded.image")],
     "multistage": [("composed", "compose.image"), ("drawn again along its edges", "image.image")],
 }
 """What a workflow's strip shows before its result: a caption, and an output of one of its nodes."""
+COMPARED = {
+    "clip_skip",
+    "conditionings",
+    "custom_levels",
+    "other_vae",
+    "preprocessors",
+    "prompt_syntaxes",
+    "several_loras",
+    "shortcuts",
+}
+"""Workflows whose result is a sheet of what the strip shows already."""
 
 PROMPTS = (
     "a large red star on a light blue background",
@@ -101,9 +156,20 @@ def strips(studio: Studio) -> Iterator[tuple[str, list[Panel]]]:
         before = BEFORE.get(path.stem, ())
         found = studio.run(path.stem, {}, {f"panel{index}": ref for index, (_, ref) in enumerate(before)})
         panels = [Panel(found[f"panel{index}"], caption) for index, (caption, _) in enumerate(before)]
-        prompt = str(read_document(path).nodes["positive"].values["prompt"])
         result = found["image"]
-        yield path.stem, [*panels, Panel(result, f"{prompt} ({result.width_px} x {result.height_px} px)")]
+        size = f"({result.width_px} x {result.height_px} px)"
+        last = [] if path.stem in COMPARED else [Panel(result, f"{_prompt_of(path)} {size}")]
+        yield path.stem, [*panels, *last]
+
+
+def _prompt_of(path: Path) -> str:
+    """What a workflow draws: its prompt, with gaps filled."""
+    nodes = read_document(path).nodes
+    template = nodes.get("text")
+    if template is None:
+        return str(nodes["positive"].values["prompt"])
+    gaps = {name: str(value) for name, value in template.values.items()}
+    return gaps.pop("template").format(**gaps)
 
 
 def prompts(studio: Studio) -> list[Panel]:

@@ -7,9 +7,9 @@ from sdgraph.core.context import RunContext
 from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
-from sdgraph.models.facts import require_space
+from sdgraph.models.facts import placed
 from sdgraph.models.pool import ModelPool
-from sdgraph.models.vae import decode_latents, encode_image, require_coding
+from sdgraph.models.vae import decode_latents, encode_image, require_coding, require_readable
 from sdgraph.payloads.facts import LatentsFact, latents_at, picture_at
 from sdgraph.payloads.handles import VaeHandle
 from sdgraph.payloads.image import Image
@@ -60,7 +60,10 @@ class VaeDecode(Node[ImageOut], type="sd.vae_decode", version=2, lane="device"):
     def infer(self, known: Known) -> Mapping[str, Any]:
         vae = known.get("vae")
         if isinstance(vae, VaeHandle):
-            require_space(vae.space, known, "latents", f"The autoencoder `{vae.source}`")
+            found = latents_at(known, "latents").space
+            if found is not None:
+                with placed("latents"):
+                    require_readable(vae, found)
             require_coding(vae, self.tile_px)
         return {"image": latents_at(known, "latents").picture}
 

@@ -44,7 +44,7 @@ def decode_latents(model: Any, handle: VaeHandle, latents: Latents, tile_px: int
     (`TiledCoder`). Tiles of a tiny autoencoder overlap by a quarter and are blended, so there it differs a little.
     Raises ModelError [latent-space-mismatch], SamplingError [tile-size].
     """
-    require_same_space(latents.space, handle.space, f"The autoencoder `{handle.source}`")
+    require_readable(handle, latents.space)
     return _image(_coded(_decode, model, handle, latents.samples, tile_px))
 
 
@@ -73,6 +73,17 @@ def require_tile(tile_px: object, step: int) -> None:
             "Use 0 for one piece.",
             port="tile_px",
         )
+
+
+def require_readable(handle: VaeHandle, found: LatentSpace) -> None:
+    """Raises ModelError [latent-space-mismatch] for latents that an autoencoder does not know.
+
+    A tiny one takes latents as the denoiser sees them, so that their scale is none of its business.
+    """
+    known = handle.space
+    if handle.tiny and (found.name, found.channels, found.downscale) == (known.name, known.channels, known.downscale):
+        return
+    require_same_space(found, known, f"The autoencoder `{handle.source}`")
 
 
 def require_coding(handle: VaeHandle, tile_px: object, image: Sized | None = None) -> None:

@@ -12,9 +12,13 @@ from safetensors.torch import save_file
 
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import read_checkpoint
+from sdgraph.models.families import SPACES
 from sdgraph.models.load import load_model
+from sdgraph.models.pool import ModelPool
 from sdgraph.models.source import resolve
+from sdgraph.models.vae import decode_latents, require_readable
 from sdgraph.models.vae_source import SpaceChoice, read_vae
+from sdgraph.payloads.latents import Latents
 from tests.models.family_references import TINY
 from tests.models.original_layout import describe, ldm_vae, part_weights, single_file
 from tests.models.test_fingerprints import edit_json
@@ -101,3 +105,17 @@ def test_an_unknown_scale_must_be_told(tmp_path: Path) -> None:
         read_vae(str(copy))
     assert caught.value.code == "vae-space"
     assert read_vae(str(copy), space="sd1").space.scaling_factor == 0.5
+
+
+def test_a_tiny_autoencoder_reads_latents_of_any_scale_and_others_their_own(pool: ModelPool) -> None:
+    """The built-in model's latents have a scale of their own; a tiny autoencoder takes them as the denoiser does."""
+    own, other = read_vae("builtin:shapes"), read_vae("builtin:shapes/vae_tiny", space="sd1")
+    assert own.space != other.space
+    latents = Latents(torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), own.space)
+    with pool.lease(other, "cpu") as model:
+        assert decode_latents(model, other, latents).pixels.shape == (1, 3, 64, 64)
+    with pytest.raises(ModelError) as caught:
+        require_readable(own, other.space)
+    assert caught.value.code == "latent-space-mismatch"
+    with pytest.raises(ModelError):
+        require_readable(other, SPACES["sdxl"])

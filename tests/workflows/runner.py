@@ -51,6 +51,20 @@ NAMES = (
     "hires_fix",
     "panorama",
     "hand_over",
+    "sd3_controlnet",
+    "flux_controlnet",
+    "shortcuts",
+    "conditionings",
+    "areas",
+    "several_loras",
+    "other_vae",
+    "seeds",
+    "custom_levels",
+    "prompt_syntaxes",
+    "clip_skip",
+    "preprocessors",
+    "template",
+    "soft_inpaint",
 )
 TINY = "synthetic:sd15-tiny"
 
@@ -82,7 +96,7 @@ def tiny(name: str) -> WorkflowDocument:
                 # Workflows of other families ship with a tiny model.
                 node.setdefault("values", {}).setdefault("source", TINY)
             elif node["type"] == "control.load":
-                node["values"] = {"source": f"{TINY}/controlnet_canny"}
+                node.setdefault("values", {}).setdefault("source", f"{TINY}/controlnet_canny")
             elif node["type"] == "model.lora_denoiser":
                 node["values"] = {"source": str(tiny_lora(TINY))}
             elif node["type"] == "text.embedding":

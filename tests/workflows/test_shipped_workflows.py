@@ -44,6 +44,20 @@ EXPOSED = {
     "hires_fix": KNOBS | SIZE | {"factor", "strength"},
     "panorama": KNOBS | SIZE | {"tile_px", "overlap_px"},
     "hand_over": KNOBS | SIZE | {"second_prompt"},
+    "sd3_controlnet": KNOBS | SIZE | {"image", "model", "controlnet", "strength"},
+    "flux_controlnet": (KNOBS | SIZE | {"image", "model", "controlnet", "strength"}) - {"negative"},
+    "shortcuts": KNOBS | SIZE | {"share", "every"},
+    "conditionings": KNOBS | SIZE | {"second_prompt"},
+    "areas": KNOBS | SIZE | {"right_prompt"},
+    "several_loras": KNOBS | SIZE | {"first_strength", "second_strength"},
+    "other_vae": KNOBS | SIZE | {"vae"},
+    "seeds": (KNOBS | SIZE | {"seeds"}) - {"seed"},
+    "custom_levels": KNOBS | SIZE | {"timesteps", "sigmas"},
+    "prompt_syntaxes": KNOBS | SIZE,
+    "clip_skip": KNOBS | SIZE,
+    "preprocessors": SIZE | {"image", "seed"},
+    "template": KNOBS | SIZE | {"first", "second", "third"},
+    "soft_inpaint": KNOBS | SIZE | {"image", "feather_px"},
 }
 
 
