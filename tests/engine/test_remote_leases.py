@@ -124,7 +124,7 @@ def test_a_machine_waits_for_what_another_one_computes_and_reads_it_from_the_rem
 
 def do_chores(folder: Path) -> None:
     """One machine of the test below: a disk store of its own, and the share."""
-    mirrored._WORTH_CLAIMING_S, mirrored._ASK_AGAIN_S = 0.0, 0.02  # chores take milliseconds
+    mirrored._WORTH_CLAIMING_S, mirrored._WORTH_ASKS, mirrored._ASK_AGAIN_S = 0.0, 0.0, 0.02  # chores are quick
 
     def tiers(payloads: Payloads) -> ResultStore:
         disk = DiskStore(folder / f"disk{os.getpid()}", payloads)

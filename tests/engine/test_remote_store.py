@@ -228,7 +228,8 @@ def test_a_plan_of_very_many_nodes_asks_for_all_keys_at_once(
 
     monkeypatch.setattr(remote, "has", note)
     monkeypatch.setattr("sdgraph.engine.stores.mirrored._LIST_AFTER", 5)
-    other = mirrored(tmp_path / "other", remote)
+    disk = DiskStore(tmp_path / "other", PAYLOADS)
+    other = MirroredStore(disk, remote, PAYLOADS, close_wait_s=WAIT_S, clock=lambda: 0.0)
     assert [number for number in range(1_000) if other.find(key(number)) == "remote"] == [500]
     assert len(asked) == 5
     assert same(other.load(key(500)), tape())
@@ -265,6 +266,60 @@ def test_an_outbox_entry_whose_result_is_gone_is_reported_and_let_go(tmp_path: P
     assert not again._outbox.all()
 
 
+# Slow.
+
+
+class Slow(Remote):
+    """A remote store that answers, after a time that passes on a clock of its own."""
+
+    def __init__(self, url: str, answers_s: float) -> None:
+        self.now = 0.0
+        self.answers_s = answers_s
+        self.limits: list[float] = []
+        super().__init__(url, clock=lambda: self.now)
+
+    def _call(self, work: Callable[[], Any], limit_s: float) -> Any:
+        def slow() -> Any:
+            self.now += self.answers_s
+            return work()
+
+        self.limits.append(limit_s)
+        return super()._call(slow, limit_s)
+
+
+def test_a_slow_remote_is_asked_for_single_keys_for_a_second_only(tmp_path: Path) -> None:
+    remote = Slow(f"memory://{uuid.uuid4().hex}", answers_s=0.4)
+    disk = DiskStore(tmp_path, PAYLOADS)
+    store = MirroredStore(disk, remote, PAYLOADS, close_wait_s=WAIT_S, clock=lambda: remote.now)
+    assert [store.find(key(number)) for number in range(500)] == [None] * 500
+    assert len(remote.limits) == 4  # three times for a key, once for all
+    store.close()
+
+
+def test_a_result_is_not_waited_for_longer_than_computing_it_took(tmp_path: Path) -> None:
+    remote = Slow(f"memory://{uuid.uuid4().hex}", answers_s=0.0)
+    store = MirroredStore(DiskStore(tmp_path / "one", PAYLOADS), remote, PAYLOADS, close_wait_s=WAIT_S)
+    for number, elapsed_s in enumerate((0.5, 7.0, 1e6)):
+        store.save(key(number), tape(number, elapsed_s=elapsed_s), keep=True)
+    store.close()
+    for number, limit_s in enumerate((2.0, 7.0, 120.0)):
+        reader = Slow(remote.url, answers_s=0.0)
+        assert same(reader.load(key(number), PAYLOADS), tape(number))
+        assert reader.limits == [2.0, limit_s]
+
+
+def test_a_slow_remote_is_not_asked_who_computes_what_takes_hardly_longer(tmp_path: Path) -> None:
+    remote = Slow(f"memory://{uuid.uuid4().hex}", answers_s=0.5)
+    store = MirroredStore(DiskStore(tmp_path, PAYLOADS), remote, PAYLOADS, close_wait_s=WAIT_S)
+    assert store.find(key(1)) is None
+    asked = len(remote.limits)
+    assert store.claim(key(1), 5.0) is not None
+    assert len(remote.limits) == asked
+    assert store.claim(key(2), 50.0) is not None
+    assert len(remote.limits) > asked
+    store.close()
+
+
 def test_the_breaker_lets_one_try_after_a_rest() -> None:
     now = [0.0]
     breaker = Breaker(lambda: now[0], rest_s=30.0)
@@ -272,6 +327,11 @@ def test_the_breaker_lets_one_try_after_a_rest() -> None:
     breaker.failed()
     assert not breaker.allows()
     now[0] = 31.0
+    assert [breaker.allows(), breaker.allows()] == [True, False]
+    breaker.failed()
+    now[0] += 59.0  # it rests for twice as long when it fails again
+    assert not breaker.allows()
+    now[0] += 2.0
     assert [breaker.allows(), breaker.allows()] == [True, False]
     breaker.succeeded()
     assert [breaker.allows(), breaker.allows()] == [True, True]

@@ -28,12 +28,16 @@ CLOSE_WAIT_S = 5.0
 _RETRY_S = 10.0
 _WORTH_CLAIMING_S = 1.0
 """A node that takes less is computed twice rather than asking a place far away."""
+_WORTH_ASKS = 20.0
+"""And one that takes less than so many times what asking does."""
 _ASK_AGAIN_S = 0.5
 """How often to ask whether another machine has finished."""
 _SAVING_S = 60.0
 """What was noted a shorter time ago and is not on disk may be about to come."""
 _LIST_AFTER = 64
 """A plan of many nodes must not ask for each of them: after so many that were not there, all keys are listed once."""
+_LIST_AFTER_S = 1.0
+"""The same after so many seconds of asking."""
 
 
 class MirroredStore:
@@ -47,12 +51,14 @@ class MirroredStore:
         *,
         close_wait_s: float = CLOSE_WAIT_S,
         leases: RemoteLeases | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.disk = disk
         self.checkpoints = disk.checkpoints
         self.remote = remote
         self._payloads = payloads
         self._close_wait_s = close_wait_s
+        self._clock = clock
         self.leases = leases or RemoteLeases(remote)
         self._awaited: dict[CacheKey, float] = {}
         """Keys that another machine computes, and when to ask about them again."""
@@ -62,6 +68,7 @@ class MirroredStore:
         """Keys whose remote lease goes back once their results are there."""
         self._outbox = Pins(Path(disk.folder) / FORMAT_FOLDER / "outbox")
         self._absent: set[CacheKey] = set()
+        self._looked_s = 0.0
         self._listed: frozenset[CacheKey] | None = None
         self._bad_objects: set[str] = set()
         self._problems: list[Problem] = []
@@ -89,9 +96,14 @@ class MirroredStore:
 
     def _is_there(self, key: CacheKey) -> bool:
         """Ask for the key alone, or for all keys at once when there are many to ask for. Raises RemoteAway."""
-        if self._listed is None and len(self._absent) >= _LIST_AFTER:
+        if self._listed is None and (len(self._absent) >= _LIST_AFTER or self._looked_s >= _LIST_AFTER_S):
             self._listed = self.remote.all_keys()
-        return self.remote.has(key) if self._listed is None else key in self._listed
+        if self._listed is not None:
+            return key in self._listed
+        began = self._clock()
+        found = self.remote.has(key)
+        self._looked_s += self._clock() - began
+        return found
 
     def load(self, key: CacheKey) -> Result | None:
         found = self.disk.load(key)
@@ -150,7 +162,8 @@ class MirroredStore:
     def claim(self, key: CacheKey, expected_s: float | None = None) -> Release | None:
         """A claim on the folder, and for what takes long on the remote place too, if that answers."""
         here = self.disk.claim(key, expected_s)
-        if here is None or (expected_s is not None and expected_s < _WORTH_CLAIMING_S):
+        worth_s = max(_WORTH_CLAIMING_S, _WORTH_ASKS * self.remote.ask_s)
+        if here is None or (expected_s is not None and expected_s < worth_s):
             return here
         try:
             taken = self.leases.take(key)

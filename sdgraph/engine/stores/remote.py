@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b, sha256
 from typing import Any, TypeVar
 
@@ -35,6 +36,9 @@ TRANSFER_S = 120.0
 _KEY_NAME = re.compile(r"[0-9a-f]{64}")
 REST_S = 30.0
 """How long a place that failed is left alone."""
+_LIST_LOOKS = 5.0
+"""Listing all keys may take as long as looking for so many."""
+_WEIGHT = 0.3
 
 
 class RemoteAway(Exception):
@@ -42,26 +46,35 @@ class RemoteAway(Exception):
 
 
 class Breaker:
-    """Whether to try at all: not for a while after a failure, then once, and as before when that works."""
+    """Whether to try at all: not for a while after a failure, then once, and as before when that works.
+
+    The while doubles with each failure in a row, up to sixteen times its first length.
+    """
 
     def __init__(self, clock: Callable[[], float], rest_s: float) -> None:
         self._clock = clock
         self._rest_s = rest_s
         self._resting_until = -1.0
+        self._failures = 0
 
     def allows(self) -> bool:
         now = self._clock()
         if now < self._resting_until:
             return False
         if self._resting_until >= 0:  # one may try, the others wait for how it goes
-            self._resting_until = now + self._rest_s
+            self._rest(now)
         return True
 
     def succeeded(self) -> None:
         self._resting_until = -1.0
+        self._failures = 0
 
     def failed(self) -> None:
-        self._resting_until = self._clock() + self._rest_s
+        self._failures += 1
+        self._rest(self._clock())
+
+    def _rest(self, now: float) -> None:
+        self._resting_until = now + self._rest_s * 2 ** min(max(self._failures - 1, 0), 4)
 
 
 class Remote:
@@ -83,6 +96,8 @@ class Remote:
         self.url = url
         self._look_s = look_s
         self._transfer_s = transfer_s
+        self._clock = clock
+        self._ask_s = 0.0
         self._breaker = Breaker(clock, rest_s)
         try:
             from fsspec.core import url_to_fs  # not cheap, and most stores have no remote
@@ -98,19 +113,31 @@ class Remote:
         """The file system behind it."""
         return self._fs
 
+    @property
+    def ask_s(self) -> float:
+        """About how long a short answer has taken lately, in seconds; 0 as long as nobody asked."""
+        return self._ask_s
+
     def has(self, key: CacheKey) -> bool:
         return self._call(lambda: self._fs.exists(self._manifest_path(key)), self._look_s)
 
     def all_keys(self) -> frozenset[CacheKey]:
         """Every key that is there; one request for about a thousand of them, on S3."""
-        found = self._call(lambda: self._fs.find(f"{self._folder}/manifests"), self._transfer_s)
+        found = self._call(lambda: self._fs.find(f"{self._folder}/manifests"), _LIST_LOOKS * self._look_s)
         names = (path.rpartition("/")[2].removesuffix(".json") for path in found)
         return frozenset(bytes.fromhex(name) for name in names if _KEY_NAME.fullmatch(name))
 
     def load(self, key: CacheKey, payloads: Payloads) -> Result | None:
-        """The result, None if it is not there. Raises ValueError and others for damage."""
-        manifest = self._manifest(key)
-        return None if manifest is None else put_together(json.loads(manifest), payloads, self._read_object)
+        """The result, None if it is not there. Raises ValueError and others for damage.
+
+        It is not waited for longer than computing it took: whoever asks had better do that.
+        """
+        text = self._manifest(key)
+        if text is None:
+            return None
+        manifest = json.loads(text)
+        limit_s = min(max(float(manifest["elapsed_s"]), self._look_s), self._transfer_s)
+        return put_together(manifest, payloads, partial(self._read_object, limit_s=limit_s))
 
     def digests(self, key: CacheKey) -> Mapping[str, str] | None:
         """What a result remembers of its outputs' digests. Raises ValueError and others for damage."""
@@ -118,7 +145,7 @@ class Remote:
         return None if manifest is None else read_digests(manifest)
 
     def _manifest(self, key: CacheKey) -> str | None:
-        content = self._read(self._manifest_path(key))
+        content = self._read(self._manifest_path(key), self._look_s)
         if content is None:
             return None
         envelope = json.loads(content)
@@ -169,7 +196,7 @@ class Remote:
     def read_lease(self, key: CacheKey) -> bytes | None:
         """What stands in the lease of a key; None if there is none."""
         self._fs.invalidate_cache(self._lease_path(key))
-        return self._read(self._lease_path(key))
+        return self._read(self._lease_path(key), self._look_s)
 
     def write_lease(self, key: CacheKey, content: bytes) -> None:
         self._write(self._lease_path(key), content)
@@ -179,17 +206,17 @@ class Remote:
         with suppress(FileNotFoundError):
             self._call(lambda: self._fs.rm_file(self._lease_path(key)), self._look_s)
 
-    def _read_object(self, digest: str, check: str | None) -> Mapping[str, Blob]:
-        content = self._read(self._object_path(digest))
+    def _read_object(self, digest: str, check: str | None, *, limit_s: float) -> Mapping[str, Blob]:
+        content = self._read(self._object_path(digest), limit_s)
         if content is None:
             raise ValueError(f"the object {digest[:12]} is missing")
         if sha256(content).hexdigest() != digest:
             raise DamagedObject(digest)
         return unpack_blobs(content)
 
-    def _read(self, path: str) -> bytes | None:
+    def _read(self, path: str, limit_s: float) -> bytes | None:
         try:
-            return self._call(lambda: self._fs.cat_file(path), self._transfer_s)
+            return self._call(lambda: self._fs.cat_file(path), limit_s)
         except FileNotFoundError:
             return None
 
@@ -218,16 +245,23 @@ class Remote:
     def _call(self, work: Callable[[], T], limit_s: float) -> T:
         if not self._breaker.allows():
             raise RemoteAway("it did not answer a moment ago")
+        began = self._clock()
         try:
             found = within(limit_s, work)
         except FileNotFoundError:
-            self._breaker.succeeded()
+            self._answered(began, limit_s)
             raise
         except Exception as error:
             self._breaker.failed()
             raise RemoteAway(str(error) or type(error).__name__) from error
-        self._breaker.succeeded()
+        self._answered(began, limit_s)
         return found
+
+    def _answered(self, began: float, limit_s: float) -> None:
+        self._breaker.succeeded()
+        if limit_s == self._look_s:
+            elapsed_s = self._clock() - began
+            self._ask_s = elapsed_s if not self._ask_s else self._ask_s + _WEIGHT * (elapsed_s - self._ask_s)
 
 
 def _refused(error: OSError) -> bool:
