@@ -5,7 +5,6 @@ They are of a real server that draws with the built-in model, in a real browser.
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import sys
@@ -18,6 +17,7 @@ from PIL import Image as Pillow
 from playwright.sync_api import Browser, Locator, Page
 
 from tools.browser import browsing
+from tools.dropping import drop_file
 from tools.serving import Server, serving
 
 ROOT = Path(__file__).parents[1]
@@ -33,14 +33,8 @@ PROMPTS = (
     "a small purple ring on an orange background",
     "a blue triangle above a pink cross",
 )
-_DROP = """async ([name, type, data]) => {
-  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  const transfer = new DataTransfer();
-  transfer.items.add(new File([bytes], name, { type }));
-  const target = document.querySelector("#dock-panel [data-over]") ?? document.querySelector(".react-flow");
-  for (const kind of ["dragenter", "dragover", "drop"])
-    target.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
-}"""
+ONTO = ("#dock-panel [data-over]", ".react-flow")
+"""Where files are dropped: on the panel's picture, else on the canvas."""
 
 
 def main(wanted: list[str]) -> None:
@@ -180,7 +174,7 @@ def mask(page: Page) -> None:
     picture = Pillow.open(ROOT / "nodes" / "sdgraph_nodes" / "pictures" / "pair.png").convert("RGB")
     stream = io.BytesIO()
     picture.resize((512, 512 * picture.height // picture.width), Pillow.Resampling.LANCZOS).save(stream, "PNG")
-    page.evaluate(_DROP, ["pair.png", "image/png", base64.b64encode(stream.getvalue()).decode()])
+    drop_file(page, "pair.png", stream.getvalue(), "image/png", ONTO)
     panel.get_by_role("button", name="Mask").click()
     box = page.get_by_role("dialog", name="Paint a mask").locator("canvas").bounding_box()
     assert box is not None
@@ -237,7 +231,7 @@ def problems(page: Page) -> None:
     document["nodes"]["save"]["links"]["image"] = "upscale.image"
     del document["nodes"]["sample"]["links"]["positive"]
     document["nodes"]["start"]["values"]["width_px"] = 9000
-    page.evaluate(_DROP, ["w.json", "application/json", base64.b64encode(json.dumps(document).encode()).decode()])
+    drop_file(page, "w.json", json.dumps(document).encode(), "application/json", ONTO)
     page.locator("article").first.wait_for()
     laid_out(page)
     dock(page, "Problems").get_by_role("listitem").first.wait_for()

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Position, expect
+
+from tools.dropping import drop_file
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / "workflows"
 RUN_MS = 240_000
 """A run of the built-in model in a worker that still has to import torch, on a machine that is busy."""
-
-_DROP = """async ([selector, name, type, data]) => {
-  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  const transfer = new DataTransfer();
-  transfer.items.add(new File([bytes], name, { type }));
-  const target = document.querySelector(selector);
-  for (const kind of ["dragenter", "dragover", "drop"])
-    target.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
-}"""
-
 
 _STILL = """() => {
   const found = document.querySelector(".react-flow__viewport").style.transform;
@@ -31,6 +22,13 @@ _STILL = """() => {
   return performance.now() - window.lastView.since > 500;
 }"""
 """The view has stayed where it is for twice as long as it takes to move."""
+_BARE = """() => {
+  const { left, top, width, height } = document.querySelector(".react-flow").getBoundingClientRect();
+  const bare = (x, y) => document.elementFromPoint(left + x, top + y)?.classList.contains("react-flow__pane");
+  for (let y = 80; y < height - 160; y += 6)
+    for (let x = 80; x < width - 160; x += 6) if (bare(x, y) && bare(x + 4, y + 4)) return { x, y };
+}"""
+"""A place of the canvas where nothing lies."""
 _APART = """() => {
   const boxes = [...document.querySelectorAll(".react-flow__node")].map((one) => one.getBoundingClientRect());
   return boxes.every((one, at) => boxes.slice(at + 1).every((other) =>
@@ -107,7 +105,26 @@ class Editor:
         """Lay the nodes out, and wait until they have moved to their places and the view to them."""
         self.page.keyboard.press("Shift+L")
         self.page.wait_for_function(_APART)
+        self.wait_until_still()
+
+    def wait_until_still(self) -> None:
+        """Until the view stays where it is."""
         self.page.wait_for_function(_STILL)
+
+    def view(self) -> str:
+        """Where the view is, and how near."""
+        found: str = self.page.locator(".react-flow__viewport").evaluate("(one) => one.style.transform")
+        return found
+
+    def bare_place(self) -> Position:
+        """A place of the canvas where nothing lies, from its corner."""
+        found: Position = self.page.evaluate(_BARE)
+        return found
+
+    def is_link_of(self, node_id: str, link: str) -> bool:
+        """Whether a link starts or ends at a node."""
+        label = self.page.locator(f'.react-flow__edge[data-id="{link}"]').get_attribute("aria-label") or ""
+        return node_id in label.split()
 
     def dock(self, name: str) -> Locator:
         """A panel of the right side, brought to the front."""
@@ -159,7 +176,7 @@ class Editor:
 
     def drop(self, name: str, content: bytes, media_type: str, onto: str = ".react-flow") -> None:
         """Drop a file."""
-        self.page.evaluate(_DROP, [onto, name, media_type, base64.b64encode(content).decode()])
+        drop_file(self.page, name, content, media_type, (onto,))
 
     def open_document(self, value: dict[str, Any], name: str = "workflow.json") -> None:
         """Open a document by dropping its file on the canvas."""

@@ -21,6 +21,14 @@ describe("seeds that roll", () => {
     expect(Object.keys(after.nodes)).toEqual(Object.keys(doc.nodes));
   });
 
+  it("roll in a subgraph too, and not in the node of the same name outside", () => {
+    const inner = { nodes: { sample: { type: "sd.sampler", values: { seed: 3 } } }, inputs: {}, outputs: {} };
+    rolls.set("graph:face/sample.seed", true);
+    const after = rolled({ ...doc, graphs: { face: inner } }, () => 7);
+    expect(after.graphs?.["face"]?.nodes["sample"]?.values).toEqual({ seed: 7 });
+    expect(after.nodes).toBe(doc.nodes);
+  });
+
   it("change nothing when none rolls, or no more", () => {
     rolls.set("sample.seed", true);
     rolls.set("sample.seed", false);

@@ -1,6 +1,7 @@
-/** Seeds that are drawn anew before every run, by "node.port" of the workflow. */
+/** Seeds that are drawn anew before every run, by the address of their port. */
 
-import { parseRef, type WorkflowDocument } from "../model/document";
+import { parseAddress } from "../model/address";
+import { graphOf, type WorkflowDocument } from "../model/document";
 import { own } from "../model/json";
 import { setValue } from "../model/values";
 
@@ -38,9 +39,9 @@ export const rolls = {
 /** The document with a new seed wherever one rolls; ports that are gone or linked are left alone. */
 export function rolled(doc: WorkflowDocument, draw: () => number = randomSeed): WorkflowDocument {
   return rolls.all().reduce((before, at) => {
-    const { node, port } = parseRef(at);
-    const entry = own(before.nodes, node);
+    const { graph, node, port } = parseAddress(at);
+    const entry = own(graphOf(before, graph).nodes, node);
     const fixed = entry === undefined || own(entry.links, port) !== undefined;
-    return fixed ? before : setValue(before, null, node, port, draw());
+    return fixed ? before : setValue(before, graph, node, port, draw());
   }, doc);
 }

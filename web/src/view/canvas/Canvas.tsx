@@ -11,7 +11,7 @@ import {
   type NodeChange,
   ReactFlow,
 } from "@xyflow/react";
-import { type DragEvent, type MouseEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { openGraphName } from "../../model/document";
 import { useEditor } from "../../store/context";
 import { remember } from "../palette/entries";
@@ -19,7 +19,8 @@ import { DRAGGED } from "../palette/Library";
 import { Breadcrumbs } from "./Breadcrumbs";
 import styles from "./Canvas.module.css";
 import { ConnectionLine } from "./ConnectionLine";
-import { add, reroute, show } from "./edits";
+import { useDistance } from "./distance";
+import { add, show } from "./edits";
 import { CommentNote, GroupFrame, RerouteDot } from "./Frames";
 import { type CanvasNode, type Flow, flowOf, NO_FLOW, type Wire } from "./flow";
 import { merged } from "./merge";
@@ -29,6 +30,7 @@ import { ui } from "./ui";
 import { useConnecting } from "./useConnecting";
 import { useDragging } from "./useDragging";
 import { useKeys } from "./useKeys";
+import { usePressing } from "./usePressing";
 import { useWholeView } from "./useWholeView";
 import { Welcome } from "./Welcome";
 import { WireLine } from "./WireLine";
@@ -38,6 +40,7 @@ import { ZoomBar } from "./ZoomBar";
 const NODE_TYPES = { card: NodeCard, group_: GroupFrame, comment: CommentNote, reroute: RerouteDot };
 const EDGE_TYPES = { wire: WireLine };
 const GRID: [number, number] = [8, 8];
+const BARE = { hideAttribution: true };
 
 export function Canvas() {
   const context = useCanvas();
@@ -47,9 +50,13 @@ export function Canvas() {
   useFocus();
   const connecting = useConnecting(context);
   const dragging = useDragging(context);
+  const pressing = usePressing(context);
+  const moving = useMoving();
+  const tiny = useDistance() === "tiny";
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: adding by double-click is one way; Tab is the other
     <div
+      ref={moving.canvas}
       className={styles.canvas}
       onDoubleClick={(event) => {
         if (!isPane(event.target)) return;
@@ -79,6 +86,9 @@ export function Canvas() {
         onEdgesChange={onWiresChange}
         {...connecting}
         {...dragging}
+        onMoveStart={moving.onMoveStart}
+        onMoveEnd={moving.onMoveEnd}
+        edgesReconnectable={!tiny}
         connectionLineComponent={ConnectionLine}
         connectionMode={ConnectionMode.Strict}
         connectionRadius={22}
@@ -95,29 +105,8 @@ export function Canvas() {
         disableKeyboardA11y
         zoomOnDoubleClick={false}
         nodeDragThreshold={3}
-        onEdgeDoubleClick={(event, wire) =>
-          reroute(context, wire, context.flow.screenToFlowPosition({ x: event.clientX, y: event.clientY }))
-        }
-        onPaneContextMenu={(event) =>
-          openMenu(event, {
-            kind: "pane",
-            place: context.flow.screenToFlowPosition({ x: event.clientX, y: event.clientY }),
-          })
-        }
-        onNodeContextMenu={(event, node) => {
-          const { selection, select } = context.editor.getState();
-          if (!selection.has(node.id)) select([node.id]);
-          openMenu(event, { kind: "selection" });
-        }}
-        onSelectionContextMenu={(event) => openMenu(event, { kind: "selection" })}
-        onEdgeContextMenu={(event, wire) =>
-          openMenu(event, {
-            kind: "wire",
-            id: wire.id,
-            place: context.flow.screenToFlowPosition({ x: event.clientX, y: event.clientY }),
-          })
-        }
-        proOptions={{ hideAttribution: true }}
+        {...pressing}
+        proOptions={BARE}
         aria-label="Workflow graph"
       >
         <Background variant={BackgroundVariant.Dots} gap={24} size={1.4} color="var(--canvas-dot)" />
@@ -186,6 +175,15 @@ function after(
   return next;
 }
 
+/** Tells the style sheet while the view moves: React has nothing to draw then. */
+function useMoving() {
+  const canvas = useRef<HTMLDivElement>(null);
+  return useMemo(() => {
+    const say = (moving: boolean) => canvas.current?.toggleAttribute("data-moving", moving);
+    return { canvas, onMoveStart: () => say(true), onMoveEnd: () => say(false) };
+  }, []);
+}
+
 /** Brings a node into view that somebody asked for. */
 function useFocus() {
   const context = useCanvas();
@@ -196,11 +194,6 @@ function useFocus() {
     const frame = requestAnimationFrame(() => requestAnimationFrame(() => show(context, focus.node)));
     return () => cancelAnimationFrame(frame);
   }, [context, focus]);
-}
-
-function openMenu(event: MouseEvent | globalThis.MouseEvent, target: Parameters<typeof ui.openMenu>[0]["target"]) {
-  event.preventDefault();
-  ui.openMenu({ at: { x: event.clientX, y: event.clientY }, target });
 }
 
 function isPane(target: EventTarget): boolean {

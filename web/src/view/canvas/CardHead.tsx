@@ -15,12 +15,12 @@ export interface CardHeadProps {
   readonly id: string;
   readonly entry: NodeEntry;
   readonly ports: NodePorts;
-  readonly folded: boolean;
+  /** Too small to be pressed. */
+  readonly tiny: boolean;
 }
 
-export function CardHead({ id, entry, ports }: CardHeadProps) {
+export function CardHead({ id, entry, ports, tiny }: CardHeadProps) {
   const renaming = useCanvasUi((state) => state.renaming === id);
-  const select = useEditor((state) => state.select);
   const openGraph = useEditor((state) => state.openGraph);
   const inner = useEditor((state) => subgraphOf(state.history.present, entry));
   const title = entry.label || titleText(ports.title);
@@ -36,27 +36,41 @@ export function CardHead({ id, entry, ports }: CardHeadProps) {
           {...tip(() => <TitleTip title={titleText(ports.title)} type={entry.type} about={about} />)}
         >
           {ports.kind === "subgraph" && <Layers />}
-          {title}
+          {tiny ? cut(title) : title}
         </h3>
       )}
       {ports.kind === "unknown" && <span className={styles.badge}>Unknown</span>}
       {ports.kind === "newer" && <span className={styles.badge}>Newer</span>}
       {entry.mode && <span className={styles.badge}>{entry.mode === "mute" ? "Muted" : "Bypassed"}</span>}
-      <button
-        type="button"
-        className={`nodrag ${styles.menu}`}
-        aria-label={`Menu of ${title}`}
-        aria-haspopup="menu"
-        onClick={(event) => {
-          event.stopPropagation();
-          const { left, bottom } = event.currentTarget.getBoundingClientRect();
-          select([id]);
-          ui.openMenu({ at: { x: left, y: bottom + 4 }, target: { kind: "selection" } });
-        }}
-      >
-        <Dots />
-      </button>
+      {!tiny && <MenuButton id={id} title={title} />}
     </header>
+  );
+}
+
+/** What fits without being clipped: a clip costs more than all letters. */
+const LETTERS = 26;
+
+function cut(title: string): string {
+  return title.length > LETTERS ? `${title.slice(0, LETTERS - 1)}\u2026` : title;
+}
+
+function MenuButton({ id, title }: { readonly id: string; readonly title: string }) {
+  const select = useEditor((state) => state.select);
+  return (
+    <button
+      type="button"
+      className={`nodrag ${styles.menu}`}
+      aria-label={`Menu of ${title}`}
+      aria-haspopup="menu"
+      onClick={(event) => {
+        event.stopPropagation();
+        const { left, bottom } = event.currentTarget.getBoundingClientRect();
+        select([id]);
+        ui.openMenu({ at: { x: left, y: bottom + 4 }, target: { kind: "selection" } });
+      }}
+    >
+      <Dots />
+    </button>
   );
 }
 

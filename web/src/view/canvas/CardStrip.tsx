@@ -19,10 +19,17 @@ const MARKS: Readonly<Record<Tone, (() => React.ReactNode) | null>> = {
   warn: Warn,
 };
 
-export function CardStrip({ id }: { readonly id: string }) {
+export interface CardStripProps {
+  readonly id: string;
+  /** Only its colour can be made out. */
+  readonly tiny: boolean;
+}
+
+export function CardStrip({ id, tiny }: CardStripProps) {
   const status = useEditor(useShallow((state) => statusOf(state, id)));
   const store = useEditorStore();
   if (status.tone === "none") return null;
+  if (tiny) return <footer className={styles.strip} data-tone={status.tone} title={status.text} />;
   const Mark = MARKS[status.tone];
   return (
     <footer

@@ -1,7 +1,7 @@
 /** Inputs that come over links, and outputs, in rows beside each other. */
 
+import { memo } from "react";
 import type { InputPort, OutputPort } from "../../model/catalog";
-import type { NodeEntry } from "../../model/document";
 import { own } from "../../model/json";
 import { portLabel } from "../../model/names";
 import { tip } from "../ui/Tip";
@@ -14,7 +14,8 @@ export interface LinkRowsProps {
   readonly inputs: readonly InputPort[];
   readonly outputs: readonly OutputPort[];
   readonly read: string;
-  readonly entry: NodeEntry;
+  /** What the inputs are linked from. */
+  readonly links: Readonly<Record<string, string>> | undefined;
   /** Names of inputs that the graph exposes: something outside feeds them. */
   readonly exposed: ReadonlySet<string>;
   /** Without words: the ports of a folded node. */
@@ -23,7 +24,8 @@ export interface LinkRowsProps {
   readonly far?: boolean;
 }
 
-export function LinkRows({ id, inputs, outputs, read, entry, exposed, bare = false, far = false }: LinkRowsProps) {
+export const LinkRows = memo(function LinkRows(props: LinkRowsProps) {
+  const { id, inputs, outputs, read, links, exposed, bare = false, far = false } = props;
   const isRead = new Set(read.split(" "));
   const rows = Array.from(
     { length: Math.max(inputs.length, outputs.length) },
@@ -37,7 +39,7 @@ export function LinkRows({ id, inputs, outputs, read, entry, exposed, bare = fal
             <Input
               id={id}
               port={input}
-              connected={own(entry.links, input.name) !== undefined}
+              connected={own(links, input.name) !== undefined}
               exposed={exposed.has(input.name)}
               far={far}
               bare={bare}
@@ -48,7 +50,7 @@ export function LinkRows({ id, inputs, outputs, read, entry, exposed, bare = fal
       ))}
     </div>
   );
-}
+});
 
 interface InputProps {
   readonly id: string;
@@ -73,7 +75,7 @@ function Input({ id, port, connected, exposed, bare, far }: InputProps) {
       {(connected || !far) && (
         <PortHandle node={id} port={port.name} side="input" type={port.type} connected={connected || exposed} />
       )}
-      {!bare && (
+      {!bare && !far && (
         <span className={styles.word} {...tip(() => <PortTip port={port} />)}>
           {portLabel(port.name, port.unit)}
         </span>
@@ -94,7 +96,7 @@ function Output({ id, port, connected, bare, far }: OutputProps) {
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
     <span className={styles.output} onContextMenu={menu(id, port.name, "output")}>
-      {!bare && (
+      {!bare && !far && (
         <span className={styles.word} {...tip(() => <PortTip port={port} />)}>
           {portLabel(port.name)}
         </span>

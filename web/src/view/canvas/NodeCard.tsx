@@ -1,16 +1,18 @@
 /** A node on the canvas: title, ports, widgets, what it made, and a strip with its plan or progress. */
 
 import type { NodeProps } from "@xyflow/react";
-import { useStore, useUpdateNodeInternals } from "@xyflow/react";
-import { type CSSProperties, memo, useEffect, useRef } from "react";
+import { useUpdateNodeInternals } from "@xyflow/react";
+import { type CSSProperties, memo, useEffect, useMemo, useRef } from "react";
 import { openGraphName } from "../../model/document";
 import { own } from "../../model/json";
 import { setLook } from "../../model/view";
 import { useEditor } from "../../store/context";
 import { Chevron, Down } from "../ui/icons";
+import { syntaxIn } from "../widgets/PortWidget";
 import { CardHead } from "./CardHead";
 import { CardPreview } from "./CardPreview";
 import { CardStrip } from "./CardStrip";
+import { type Distance, useDistance } from "./distance";
 import type { CardNode } from "./flow";
 import { LinkRows } from "./LinkRows";
 import styles from "./NodeCard.module.css";
@@ -22,17 +24,16 @@ import { categoryColor } from "./words";
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** Below this zoom widgets could not be used: values are shown as text. */
-const FAR = 0.4;
-/** Below this one nothing can be read: values are bars, and only handles that links need are there. */
-const TINY = 0.28;
+/** Where it lies is not its own business: a card that is dragged is not drawn again. */
+export const NodeCard = memo(
+  Card,
+  (before, now) => before.id === now.id && before.data === now.data && before.selected === now.selected,
+);
 
-type Distance = "near" | "far" | "tiny";
-
-export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps<CardNode>) {
+function Card({ id, data, selected }: NodeProps<CardNode>) {
   const { entry, ports, look } = data;
   const tone = useEditor((state) => statusOf(state, id).tone);
-  const distance = useStore((state) => distanceAt(state.transform[2]));
+  const distance = useDistance();
   useNewHandles(id, distance);
   const color = look.color ?? categoryColor(ports.category);
   return (
@@ -45,7 +46,7 @@ export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps
       data-tone={tone}
       data-distance={distance}
     >
-      <CardHead id={id} entry={entry} ports={ports} folded={look.folded ?? false} />
+      <CardHead id={id} entry={entry} ports={ports} tiny={distance === "tiny"} />
       {look.folded ? (
         <div className={styles.folded}>
           <LinkRows
@@ -53,7 +54,7 @@ export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps
             inputs={ports.inputs.filter((port) => entry.links?.[port.name])}
             outputs={ports.outputs}
             read={data.read}
-            entry={entry}
+            links={entry.links}
             exposed={NONE}
             bare
           />
@@ -61,13 +62,9 @@ export const NodeCard = memo(function NodeCard({ id, data, selected }: NodeProps
       ) : (
         <Body id={id} data={data} distance={distance} />
       )}
-      <CardStrip id={id} />
+      <CardStrip id={id} tiny={distance === "tiny"} />
     </article>
   );
-});
-
-function distanceAt(zoom: number): Distance {
-  return zoom < TINY ? "tiny" : zoom < FAR ? "far" : "near";
 }
 
 /** Handles that appear when one comes nearer have to be made known; those at the first drawing are. */
@@ -91,15 +88,16 @@ function Body({ id, data, distance }: BodyProps) {
   const { entry, ports, look } = data;
   const exposed = useExposed(id);
   const values = shownValues(ports.inputs, entry, look, exposed);
+  const syntax = syntaxIn(entry.values);
   const hidden = valuePorts(ports.inputs).length - values.length;
   return (
     <>
       <LinkRows
         id={id}
-        inputs={linkPorts(ports.inputs)}
+        inputs={useMemo(() => linkPorts(ports.inputs), [ports.inputs])}
         outputs={ports.outputs}
         read={data.read}
-        entry={entry}
+        links={entry.links}
         exposed={exposed}
         far={distance === "tiny"}
       />
@@ -111,14 +109,17 @@ function Body({ id, data, distance }: BodyProps) {
               key={port.name}
               id={id}
               port={port}
-              entry={entry}
+              link={own(entry.links, port.name)}
+              value={own(entry.values, port.name)}
+              syntax={syntax}
               exposed={exposed.has(port.name)}
-              far={distance !== "near"}
+              distance={distance}
             />
           ))}
         </div>
       )}
-      {(hidden > 0 || look.open) && <More id={id} hidden={hidden} />}
+      {(hidden > 0 || look.open) &&
+        (distance === "tiny" ? <div className={styles.more} /> : <More id={id} hidden={hidden} />)}
       <CardPreview id={id} />
     </>
   );

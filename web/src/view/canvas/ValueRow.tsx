@@ -1,14 +1,16 @@
 /** A value of a node: its widget, or what it is linked from. */
 
 import { memo } from "react";
+import { formatAddress } from "../../model/address";
 import type { InputPort } from "../../model/catalog";
-import { type NodeEntry, openGraphName } from "../../model/document";
-import { type Json, own } from "../../model/json";
+import { openGraphName } from "../../model/document";
+import type { Json } from "../../model/json";
 import { portLabel } from "../../model/names";
 import { resetValue, setValue } from "../../model/values";
 import { useEditor } from "../../store/context";
 import { tip } from "../ui/Tip";
 import { PortWidget } from "../widgets/PortWidget";
+import type { Distance } from "./distance";
 import { menu, PortTip } from "./LinkRows";
 import styles from "./NodeCard.module.css";
 import { problemsAt } from "./nodeState";
@@ -17,25 +19,30 @@ import { PortHandle } from "./PortHandle";
 export interface ValueRowProps {
   readonly id: string;
   readonly port: InputPort;
-  readonly entry: NodeEntry;
+  readonly link: string | undefined;
+  readonly value: Json | undefined;
+  /** How the node writes the weights of a prompt; undefined for its default. */
+  readonly syntax: string | undefined;
   readonly exposed: boolean;
-  readonly far: boolean;
+  readonly distance: Distance;
 }
 
-export const ValueRow = memo(function ValueRow({ id, port, entry, exposed, far }: ValueRowProps) {
-  const link = own(entry.links, port.name);
-  const value = own(entry.values, port.name);
+export const ValueRow = memo(function ValueRow(props: ValueRowProps) {
+  const { id, port, link, value, syntax, exposed, distance } = props;
+  const far = distance !== "near";
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
     <div className={styles.value} data-exposed={exposed} onContextMenu={far ? undefined : menu(id, port.name, "input")}>
       <PortHandle node={id} port={port.name} side="input" type={port.type} connected={link !== undefined} quiet />
-      {link !== undefined || far ? (
+      {distance === "tiny" ? (
+        <div className={styles.plain} />
+      ) : link !== undefined || far ? (
         <div className={styles.plain} {...tip(() => <PortTip port={port} />)}>
           <span>{portLabel(port.name, port.unit)}</span>
           <span className={styles.shown}>{link ?? brief(value ?? port.default, port.unit)}</span>
         </div>
       ) : (
-        <Widget id={id} port={port} value={value} entry={entry} />
+        <Widget id={id} port={port} value={value} syntax={syntax} />
       )}
       {exposed && <span className={styles.pin} title="An input of the workflow" />}
     </div>
@@ -46,10 +53,10 @@ interface WidgetProps {
   readonly id: string;
   readonly port: InputPort;
   readonly value: Json | undefined;
-  readonly entry: NodeEntry;
+  readonly syntax: string | undefined;
 }
 
-function Widget({ id, port, value, entry }: WidgetProps) {
+function Widget({ id, port, value, syntax }: WidgetProps) {
   const apply = useEditor((state) => state.apply);
   const at = useEditor((state) => openGraphName(state.path));
   const problem = useEditor((state) => problemsAt(state, id).find((found) => found.port === port.name)?.message);
@@ -68,8 +75,8 @@ function Widget({ id, port, value, entry }: WidgetProps) {
         value={value}
         onChange={change}
         problem={problem}
-        at={`${id}.${port.name}`}
-        siblings={entry.values}
+        at={formatAddress(at, { node: id, port: port.name })}
+        syntax={syntax}
       />
     </div>
   );

@@ -13,7 +13,7 @@ import { Nothing, Panel } from "../panels/Panel";
 import { WholePicture } from "../panels/Thumbnail";
 import controls from "../widgets/controls.module.css";
 import { Compare, Stop } from "../widgets/icons";
-import { PortWidget } from "../widgets/PortWidget";
+import { PortWidget, syntaxIn } from "../widgets/PortWidget";
 import styles from "./InputsPanel.module.css";
 
 export function InputsPanel() {
@@ -67,7 +67,7 @@ function Input({ name, doc }: { readonly name: string; readonly doc: WorkflowDoc
       onChange={change}
       problem={problem?.message}
       at={`${first.node}.${first.port}`}
-      siblings={node.values}
+      syntax={syntaxIn(node.values)}
     />
   );
 }

@@ -1,5 +1,6 @@
 /** One input port in the inspector: its widget or what feeds it, and the pin that exposes it as a parameter. */
 
+import { formatAddress } from "../../model/address";
 import { type InputPort, takesValue } from "../../model/catalog";
 import { disconnect } from "../../model/connect";
 import { type GraphName, graphOf } from "../../model/document";
@@ -10,7 +11,7 @@ import { useEditor } from "../../store/context";
 import controls from "../widgets/controls.module.css";
 import { Field } from "../widgets/Field";
 import { Cross, Pin } from "../widgets/icons";
-import { PortWidget } from "../widgets/PortWidget";
+import { PortWidget, syntaxIn } from "../widgets/PortWidget";
 import { labelOf } from "../widgets/port";
 import styles from "./Inspector.module.css";
 
@@ -51,8 +52,8 @@ export function InspectorPort({ node: id, port, at }: InspectorPortProps) {
           value={own(node?.values, port.name)}
           onChange={change}
           problem={problem}
-          at={at === null ? `${id}.${port.name}` : undefined}
-          siblings={node?.values}
+          at={formatAddress(at, ref)}
+          syntax={syntaxIn(node?.values)}
         />
       )}
       {takesValue(port) && (

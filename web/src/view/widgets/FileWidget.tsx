@@ -1,7 +1,7 @@
 /** A picture: drop it, paste it, choose it; or name a file that is on the server. A mask can be painted over it. */
 
 import { type ClipboardEvent, type DragEvent, useState } from "react";
-import { parseRef } from "../../model/document";
+import { type PortAddress, parseAddress } from "../../model/address";
 import { useEditorStore } from "../../store/context";
 import controls from "./controls.module.css";
 import { Field } from "./Field";
@@ -101,7 +101,7 @@ export function FileWidget({ port, value, onChange, problem, at }: FileProps) {
             )}
           </div>
           {painting && picture && at !== undefined && (
-            <MaskPainting node={parseRef(at).node} picture={picture} onClose={() => setPainting(false)} />
+            <MaskPainting at={parseAddress(at)} picture={picture} onClose={() => setPainting(false)} />
           )}
         </div>
       )}
@@ -110,17 +110,17 @@ export function FileWidget({ port, value, onChange, problem, at }: FileProps) {
 }
 
 /** Paints, sends, and puts the mask into the graph. */
-function MaskPainting({ node, picture, onClose }: { node: string; picture: string; onClose: () => void }) {
+function MaskPainting({ at, picture, onClose }: { at: PortAddress; picture: string; onClose: () => void }) {
   const { getState } = useEditorStore();
   const keep = (file: string) => {
-    getState().apply((doc) => withMask(getState().catalog, doc, null, node, file), { label: "Paint a mask" });
+    getState().apply((doc) => withMask(getState().catalog, doc, at.graph, at.node, file), { label: "Paint a mask" });
     onClose();
   };
   const upload = useUpload(keep);
   return (
     <MaskDialog
       picture={picture}
-      repaint={isMask(getState().history.present, null, node)}
+      repaint={isMask(getState().history.present, at.graph, at.node)}
       problem={upload.problem}
       onClose={onClose}
       onDone={upload.send}

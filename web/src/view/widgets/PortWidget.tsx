@@ -23,13 +23,13 @@ export interface PortWidgetProps {
   /** Undefined takes the port back to its default. */
   readonly onChange: (value: Json | undefined) => void;
   readonly problem?: string | null | undefined;
-  /** Which port it is, "sample.seed": what belongs to the window and not to the file is kept under it. */
+  /** The port's address: what belongs to the window and not to the file is kept under it. */
   readonly at?: string | undefined;
-  /** Values of the node's other ports, where a widget depends on one: how a prompt's weights are written. */
-  readonly siblings?: Readonly<Record<string, Json>> | undefined;
+  /** How the node writes the weights of a prompt; undefined for its default. */
+  readonly syntax?: string | undefined;
 }
 
-export function PortWidget({ port: given, at, siblings, ...shared }: PortWidgetProps) {
+export function PortWidget({ port: given, at, syntax, ...shared }: PortWidgetProps) {
   const port = given as PortSpec;
   switch (widgetOf(port)) {
     case "boolean":
@@ -48,7 +48,7 @@ export function PortWidget({ port: given, at, siblings, ...shared }: PortWidgetP
     case "model":
       return <ModelWidget port={port} {...shared} />;
     case "multiline":
-      return <PromptWidget port={port} {...shared} syntax={textOf(siblings?.["syntax"])} />;
+      return <PromptWidget port={port} {...shared} syntax={syntax} />;
     case "object":
       return <ObjectWidget port={port} {...shared} />;
     case "seed":
@@ -62,6 +62,8 @@ export function PortWidget({ port: given, at, siblings, ...shared }: PortWidgetP
   }
 }
 
-function textOf(value: Json | undefined): string | undefined {
-  return typeof value === "string" ? value : undefined;
+/** The `syntax` that a node's values give its prompts. */
+export function syntaxIn(values: Readonly<Record<string, Json>> | undefined): string | undefined {
+  const given = values?.["syntax"];
+  return typeof given === "string" ? given : undefined;
 }

@@ -1,0 +1,98 @@
+"""Moving about draws nothing again but what moves; counted, because time depends on the machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Position, expect
+
+from tests.e2e.editor import Editor
+from tools.copies import copies_of
+from tools.drawn import count_drawn, drawn, start_counting
+from tools.serving import Server
+
+NODES = 70
+EXACT = re.compile(r"^\d+ tokens$")
+"""Counted by the server; an estimate stands there until it has answered."""
+TURNS = 40
+FEEDING = {"sample0", "image0", "save0"}
+"""What an edit of the first sampler changes the plan of."""
+
+
+@pytest.fixture
+def large(context: BrowserContext, server: Server) -> Editor:
+    """Ten copies of txt2img, planned, with the first one at its own size in view."""
+    count_drawn(context)
+    editor = Editor.opened(context.new_page(), server.url)
+    document: dict[str, Any] = copies_of("txt2img", NODES)
+    editor.drop("large.json", json.dumps(document).encode(), "application/json")
+    expect(editor.nodes).to_have_count(NODES)
+    _zoom_to(editor, "sample0")
+    expect(editor.node("positive0").get_by_text("tokens")).to_have_text(EXACT)
+    start_counting(editor.page)
+    return editor
+
+
+def _zoom_to(editor: Editor, node: str) -> None:
+    """Turn the wheel over a node until its fields are there, as they are at 100 %."""
+    title = editor.node(node).locator("h3")
+    title.hover(position={"x": 4, "y": 4}, force=True)
+    steps = editor.node(node).get_by_label("Steps", exact=True)
+    for _ in range(TURNS):
+        if steps.count() > 0:
+            break
+        editor.page.mouse.wheel(0, -200)
+        editor.page.wait_for_timeout(100)
+    editor.wait_until_still()
+    expect(editor.node(node).locator("footer")).to_contain_text("Will run")
+
+
+def _drag(editor: Editor, where: Locator, position: Position, moves: int = 10) -> str:
+    """Drag there and back; gives the view at the far end."""
+    where.hover(position=position)
+    editor.page.mouse.down()
+    box = where.bounding_box()
+    assert box is not None
+    x, y = box["x"] + position["x"], box["y"] + position["y"]
+    for move in range(1, moves + 1):
+        editor.page.mouse.move(x + 8 * move, y + 6 * move)
+    view = editor.view()
+    for move in reversed(range(moves)):
+        editor.page.mouse.move(x + 8 * move, y + 6 * move)
+    editor.page.mouse.up()
+    editor.wait_until_still()
+    return view
+
+
+def test_panning_draws_no_card_and_no_link_again(large: Editor) -> None:
+    place = large.bare_place()
+    _drag(large, large.canvas, place)  # what comes into view is measured, and its links are drawn to fit
+    start_counting(large.page)
+    before = large.view()
+    assert _drag(large, large.canvas, place) != before
+    told = drawn(large.page)
+    assert (told.nodes, told.links) == ({}, {})
+
+
+def test_dragging_a_node_draws_only_its_links_again(large: Editor) -> None:
+    large.select("sample0")
+    start_counting(large.page)
+    _drag(large, large.node("sample0").locator("header"), {"x": 12, "y": 8})
+    told = drawn(large.page)
+    assert told.nodes == {}, "where a card lies is not its own business"
+    assert told.links
+    assert all(large.is_link_of("sample0", link) for link in told.links)
+
+
+def test_editing_a_value_draws_its_field_and_what_depends_on_it(large: Editor) -> None:
+    steps = large.node("sample0").get_by_label("Steps", exact=True)
+    others = large.node("sample0").get_by_label("Seed", exact=True)
+    steps.focus()
+    start_counting(large.page)
+    steps.press("ArrowUp")
+    expect(steps).to_have_value("21")
+    expect(others).to_have_value("1")
+    assert set(drawn(large.page).nodes) <= FEEDING
