@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         description="How denoisers compute attention: `auto` and `sdpa` leave it to PyTorch, `math` is plain matrix "
         "products, `sliced` these in slices, for the least memory, and `xformers` that package, on CUDA.",
     )
+    compile: Literal["off", "blocks"] = Field(
+        "off",
+        description="Whether the transformer blocks of denoisers are compiled by torch.compile (`blocks`): a step is "
+        "then faster, and the first one of each size takes many seconds more. `sdgraph warm` compiles ahead.",
+    )
     cpu_threads: int | None = Field(
         None, ge=1, le=1024, description="Nodes that compute on the processor at once. Without it one for each core."
     )
@@ -171,14 +176,14 @@ class Settings(BaseSettings):
         return self.home_folder / "pictures"
 
     @property
-    def uploads_folder(self) -> Path:
-        """Where `serve` keeps the pictures that were uploaded."""
-        return self.home_folder / "uploads"
-
-    @property
     def previews_folder(self) -> Path:
         """Where workers keep thumbnails of what nodes gave."""
         return self.home_folder / "previews"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where `serve` keeps the pictures that were uploaded."""
+        return self.home_folder / "uploads"
 
     def environment(self) -> dict[str, str]:
         """The same settings as environment variables, for another process."""

@@ -18,6 +18,7 @@ def make_pool(settings: Settings) -> ModelPool:
         model_budgets(settings),
         text_device=settings.text_device and resolve_device(settings.text_device),
         attention=settings.attention,
+        compile=settings.compile,
         offload=settings.models_offload,
         free_immediately=settings.free_immediately,
         pinned=[part.strip() for part in settings.pinned_models.split(",") if part.strip()],

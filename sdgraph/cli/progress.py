@@ -66,6 +66,8 @@ def _model_line(event: RunEvent) -> str:
     """What became of a model: where it is, how large it is, how long it took."""
     data = event.data
     took = f", {data['elapsed_s']:.2f} s" if data["elapsed_s"] else ""
+    if "graphs" in data:
+        return f"model {event.node}  {data['what']} {data['model']} ({data['graphs']} graphs, {data['device']}{took})"
     return (
         f"model {event.node}  {data['what']} {data['model']} ({data['bytes'] / 2**20:.1f} MiB, {data['device']}{took})"
     )

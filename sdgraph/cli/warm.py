@@ -41,7 +41,8 @@ def warm(
     device: str | None,
     as_json: bool,
 ) -> int:
-    """Load the models of the nodes that a run would compute, and say whether all are ready.
+    """Load the models of the nodes that a run would compute, compile them where `SDGRAPH_COMPILE` asks for it, and say
+    whether all are ready.
 
     FILE is a workflow (JSON, or a PNG that sdgraph wrote), or - for standard input.
     """
@@ -73,8 +74,13 @@ def warm_plan(plan: Plan, workshop: Workshop, settings: Settings) -> WarmReport:
 
 def _summary(report: WarmReport) -> str:
     for model in report.models:
-        err(f"{'ready' if model.ready else 'not ready'}  {model.model}  ({model.device}, {model.elapsed_s:.2f} s)")
+        compiled = f", compiled {model.graphs} graphs in {model.compile_s:.2f} s" if model.compiled else ""
+        err(f"{_word(model.ready)}  {model.model}  ({model.device}, {model.elapsed_s:.2f} s{compiled})")
     if not report.models:
         return "ready: a run needs no model"
     count = sum(model.ready for model in report.models)
-    return f"{'ready' if report.ready else 'not ready'}: {count} of {len(report.models)} models"
+    return f"{_word(report.ready)}: {count} of {len(report.models)} models"
+
+
+def _word(ready: bool) -> str:
+    return "ready" if ready else "not ready"

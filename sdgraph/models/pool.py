@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from sdgraph.models.attention_backend import AttentionBackend, set_attention
+from sdgraph.models.compiled import CompiledBlocks, CompileMode
 from sdgraph.models.load import load_model
 from sdgraph.models.memory.thrift import thrift
 from sdgraph.models.patches.state import ModelState
 from sdgraph.models.placing import CPU, give_back, model_bytes, move_model
-from sdgraph.models.pool_events import Listener, PoolAction, PoolEvent, tell_run
+from sdgraph.models.pool_events import Listener, PoolAction, PoolEvent, name_of, tell_run
 from sdgraph.models.residents import Key, Resident, Residents, Slot
 from sdgraph.models.towers import TextModel
 from sdgraph.models.transfers import ARRIVALS_BYTES, Arrivals
@@ -66,6 +67,7 @@ class ModelPool:
         text_device: str | None = None,
         attention: AttentionBackend = "auto",
         *,
+        compile: CompileMode = "off",
         offload: bool = True,
         free_immediately: bool = False,
         pinned: Collection[str] = (),
@@ -75,12 +77,14 @@ class ModelPool:
         """`budget_bytes` is what models may take on each device, or by device (`OTHER_DEVICES` for those without an
         entry); a device without one has no limit.
         Text encoders go to `text_device` if there is one, whatever device a lease asks for.
-        Models compute attention as `attention` says, where they have a choice.
+        Models compute attention as `attention` says, where they have a choice. With `compile` "blocks" the transformer
+        blocks of denoisers are compiled at their first forward.
         `offload` lets models wait on the CPU; `free_immediately` lets none wait at all. Models of the references
         `pinned` stay once they are loaded.
         `move` brings a model to a device in place. `listeners` hear of what comes, moves and goes, and must be quick.
         """
         self.attention: AttentionBackend = attention
+        self.compile: CompileMode = compile
         self.arrivals = Arrivals(0 if free_immediately else ARRIVALS_BYTES)
         """Prompts that were sent to a device, for the next network there."""
         self.load_count = 0
@@ -189,6 +193,8 @@ class ModelPool:
         model = self._load(handle, slot.home)
         with self._lock:
             slot.take(model, handle, model_bytes(model))
+            if self.compile == "blocks" and isinstance(handle, DenoiserHandle):
+                slot.compiled = CompiledBlocks(cast("nn.Module", model), name_of(handle), slot.home, self._say)
             if handle.source in self._pinned:
                 self._residents.pinned.add(handle.pool_key)
             self.load_count += 1
@@ -330,6 +336,12 @@ class ModelPool:
         with self._lock:
             slot = self._residents.slots.get((*handle.pool_key, home, 0))
             return slot is not None and slot.model is not None and slot.place == home
+
+    def compilation(self, handle: ModelHandle, device: str = CPU) -> CompiledBlocks | None:
+        """What has been compiled of a model that is in memory; None where nothing is to be."""
+        with self._lock:
+            slot = self._residents.slots.get((*handle.pool_key, self.device_for(handle, device), 0))
+            return None if slot is None else slot.compiled
 
     def _tell_freed(self, event: PoolEvent) -> None:
         give_back(event.device)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sdgraph.core.context import current_context
 from sdgraph.payloads.handles import ModelHandle
 
-PoolAction = Literal["loaded", "offloaded", "returned", "freed"]
-"""`offloaded`: from its device to the CPU; `returned`: the way back; `freed`: its memory was given back."""
+PoolAction = Literal["loaded", "offloaded", "returned", "freed", "compiled", "recompiled"]
+"""`offloaded`: from its device to the CPU; `returned`: the way back; `freed`: its memory was given back. `compiled`: a
+part of it, at its first call; `recompiled`: again, because what it saw had another shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,10 @@ class PoolEvent:
     device: str
     """Where it is after the event; of a freed one, where it was."""
     bytes: int
-    """Memory of its weights and of what patches keep beside them."""
+    """Memory of its weights and of what patches keep beside them; 0 where nothing came, moved or went."""
     elapsed_s: float = 0.0
+    graphs: int = 0
+    """Graphs that were compiled."""
 
 
 Listener: TypeAlias = Callable[[PoolEvent], None]
@@ -33,6 +36,7 @@ Listener: TypeAlias = Callable[[PoolEvent], None]
 def tell_run(event: PoolEvent) -> None:
     """Tell the run whose node asked for a model, if there is one."""
     if (context := current_context()) is not None:
+        more: dict[str, Any] = {"graphs": event.graphs} if event.graphs else {}
         context.tell(
             "model",
             what=event.what,
@@ -40,6 +44,7 @@ def tell_run(event: PoolEvent) -> None:
             device=event.device,
             bytes=event.bytes,
             elapsed_s=round(event.elapsed_s, 6),
+            **more,
         )
 
 

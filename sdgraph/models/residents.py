@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdgraph.models.compiled import CompiledBlocks
 from sdgraph.models.patches.state import ModelState
 from sdgraph.models.pool_events import name_of
 from sdgraph.payloads.handles import ModelHandle, PoolKey
@@ -32,6 +33,8 @@ class Slot:
     """The device where its weights are."""
     attention: str = "auto"
     """How it computes attention."""
+    compiled: CompiledBlocks | None = None
+    """Of a denoiser whose blocks are compiled."""
     leases: int = 0
     """How often the thread that holds `lock` has leased the model."""
     weights_bytes: int = 0
@@ -50,7 +53,7 @@ class Slot:
     def drop(self) -> int:
         """Let go of the model; returns the bytes that it had."""
         freed = self.size_bytes
-        self.model = self.state = None
+        self.model = self.state = self.compiled = None
         self.weights_bytes = self.size_bytes = 0
         return freed
 

@@ -23,6 +23,10 @@ class Need:
     handles: tuple[ModelHandle, ...]
     pixels: int | None
     """Of the whole batch; 0: of no picture, as prompts are; None: not known before the run."""
+    shown: PictureFact | None = None
+    """What a network of this node sees at once: the pictures or, of tiled ones, a tile of them. None: not known."""
+    prompts: int = 1
+    """Under how many conditionings at once: 2 with a negative one."""
 
     def entry(self, device: str) -> str:
         """What its measurements are kept under."""
@@ -42,7 +46,10 @@ def needs_of(graph: Graph, running: Collection[str]) -> tuple[Need, ...]:
             continue
         handles = tuple(_handles(facts.get(ref) for ref in node.links.values()))
         if handles:
-            found.append(Need(name, node.spec.type, handles, _pixels(handles, sizes.get(name))))
+            picture = sizes.get(name)
+            prompts = 2 if "negative" in node.links else 1
+            pixels = _pixels(handles, picture)
+            found.append(Need(name, node.spec.type, handles, pixels, _shown(picture, node.values), prompts))
     return tuple(found)
 
 
@@ -87,6 +94,14 @@ def _pixels(handles: Iterable[ModelHandle], picture: PictureFact | None) -> int 
         return _area(picture)
     fixed = (TextEncoderHandle, ImageEncoderHandle)
     return 0 if all(isinstance(handle, fixed) for handle in handles) else None
+
+
+def _shown(picture: PictureFact | None, values: Mapping[str, Any]) -> PictureFact | None:
+    """A tile of the pictures, where the node has one that is smaller."""
+    tile_px = values.get("tile_px")
+    if picture is None or not isinstance(tile_px, int) or tile_px == 0:
+        return picture
+    return picture.sized(min(picture.width_px, tile_px), min(picture.height_px, tile_px))
 
 
 def _area(picture: PictureFact) -> int:
