@@ -36,8 +36,14 @@ def check_facts(graph: Graph, problems: list[Problem]) -> dict[PortRef, Any]:
     Returns the facts of the outputs.
     """
     facts: dict[PortRef, Any] = {}
+    read: dict[tuple[str, str], Mapping[str, Any]] = {}
+    """What nodes without links said that read files; a thousand of the same kind need not read them again."""
     for node in graph.nodes.values():
         if not node.spec.has_infer:
+            continue
+        reads = (node.spec.type, repr(node.values)) if node.spec.has_fingerprint and not node.links else None
+        if reads in read:
+            facts.update({PortRef(node.id, port): fact for port, fact in read[reads].items()})
             continue
         known = Known({port: facts[ref] for port, ref in node.links.items() if ref in facts})
         fields = {**node.values, **{port: Link(*ref) for port, ref in node.links.items()}}
@@ -51,7 +57,10 @@ def check_facts(graph: Graph, problems: list[Problem]) -> dict[PortRef, Any]:
             problems.append(_failed(node, error))
             continue
         problems.extend(replace(warning, node=node.id) for warning in known.warnings)
-        facts.update({PortRef(node.id, port): fact for port, fact in found.items() if fact is not None})
+        told = {port: fact for port, fact in found.items() if fact is not None}
+        facts.update({PortRef(node.id, port): fact for port, fact in told.items()})
+        if reads is not None and not known.warnings:
+            read[reads] = told
     return facts
 
 

@@ -47,6 +47,8 @@ class KeyMaker:
     def __init__(self) -> None:
         self.fingerprints: dict[str, str] = {}
         """What nodes read from outside, by node id."""
+        self._alike: dict[tuple[str, bytes], tuple[str | None, ...]] = {}
+        """What the last two nodes of one type and the same values said."""
         self._layouts: dict[int, tuple[NodeSpec, Any, tuple[tuple[str, bytes], ...]]] = {}
 
     def key(self, node: GraphNode, sources: Mapping[str, Keyed], by_recipe: Collection[str] | None = ()) -> CacheKey:
@@ -73,9 +75,24 @@ class KeyMaker:
     def _fingerprint(self, node: GraphNode) -> str | None:
         if node.id in self.fingerprints:
             return self.fingerprints[node.id]
-        fingerprint = node.spec.construct(node.values).fingerprint()
+        fingerprint = self._shared_fingerprint(node)
         if fingerprint is not None:
             self.fingerprints[node.id] = fingerprint
+        return fingerprint
+
+    def _shared_fingerprint(self, node: GraphNode) -> str | None:
+        """That of an equal node of the plan, which a thousand loaders of one model need only once.
+
+        The second one is asked too: if it says something else, the type is one that must run every time.
+        """
+        ports = node.spec.inputs
+        read = (encode([name, value]) for name, value in node.values.items() if not ports[name].meta.linkable)
+        alike = (node.spec.type, b"".join(read))
+        known = self._alike.get(alike, ())
+        if len(known) == 2 and known[0] == known[1]:
+            return known[0]
+        fingerprint = node.spec.construct(node.values).fingerprint()
+        self._alike[alike] = (*known, fingerprint)[-2:]
         return fingerprint
 
     def _layout(self, spec: NodeSpec) -> tuple[NodeSpec, Any, tuple[tuple[str, bytes], ...]]:

@@ -24,7 +24,7 @@ from sdgraph.engine.plan import Action, Plan, undecided_ports
 from sdgraph.engine.remedies import with_remedies
 from sdgraph.engine.report import RunReport
 from sdgraph.engine.stores.base import Provenance, Result, nothing_to_release
-from sdgraph.errors import Problem, RunCancelled, SdgraphError
+from sdgraph.errors import NodeError, Problem, RunCancelled, SdgraphError
 
 if TYPE_CHECKING:
     from sdgraph.engine.executor import Executor
@@ -259,11 +259,24 @@ class Run:
             outputs, exact = with_remedies(
                 lambda: self._attempt(node, inputs, context), executor.recovery, inputs, context
             )
+        self._require_unchanged(node)
         job.storable = exact and all(source.storable for source in job.sources)
         job.elapsed_s = executor.clock() - started
         job.ran = True
         executor.costs.learn(node.spec.type, job.elapsed_s)
         return outputs
+
+    def _require_unchanged(self, node: GraphNode) -> None:
+        """Raises NodeError [source-changed] if what a node has read is not what its key stands for any longer."""
+        planned = self._plan.fingerprints.get(node.id)
+        if planned is None:
+            return
+        source = node.spec.construct(node.values)
+        found = source.fingerprint()
+        if found == planned or source.fingerprint() != found:  # one that must run every time never says the same
+            return
+        message = f"What {node.spec.type} reads is not what it was when the run was planned."
+        raise NodeError("source-changed", message, "Run the workflow again.")
 
     def _checkpoint(self, job: Job) -> Checkpoint:
         """Where the node can leave how far it is, if that is how far its key is."""

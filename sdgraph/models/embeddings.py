@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.errors import ModelError
-from sdgraph.models.fingerprint import file_digest
+from sdgraph.models.fingerprint import changed, file_digest
 from sdgraph.models.header import damaged
 from sdgraph.models.patches.files import find_file, open_file, read_tensors
 from sdgraph.models.patches.keys import Component
@@ -123,11 +123,7 @@ def read_vectors(embedding: Embedding, towers: Iterable[TextTower]) -> dict[str,
     """
     path = find_file(embedding.source, embedding.allow_pickle)
     if file_digest(path) != embedding.fingerprint:
-        raise ModelError(
-            "model-changed",
-            f"`{embedding.source}` is not the file that it was when the run was planned.",
-            "Run the workflow again.",
-        )
+        raise changed(embedding.source)
     file = read_embedding(path)
     keys = {tower.component: found[0] for tower in towers if (found := _vectors_of(file, tower)) is not None}
     tensors = _unpickled(path)[1] if path.suffix in PICKLES else read_tensors(path, set(keys.values()), "cpu")

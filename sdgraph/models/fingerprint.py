@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from sdgraph.models.home import models_home
 from sdgraph.models.weights import check_whole
 
 _DIGEST_BYTES = 16
+_SETTLED_S = 2.0
+"""Times on file systems tick: every few milliseconds on most, every two seconds on the coarsest (FAT)."""
+_known: dict[str, tuple[list[int], str]] = {}
+"""What this process knows of files: identity and digest, by path as it was given."""
 
 
 def fingerprint_files(root: Path, files: Iterable[Path]) -> str:
@@ -36,8 +41,13 @@ def combine(*fingerprints: str) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Digest of a file's content, read again only when its size, times or inode changed."""
+    """Digest of a file's content, read again only when its size, times or inode changed.
+
+    A file that was written a moment ago may be written again without a trace in its times, so its digest is not
+    remembered yet (Git calls such entries racy).
+    """
     try:
+        began = time.time()
         identity = _identity(path)
         known = _recall(path, identity)
         if known is not None:
@@ -46,7 +56,7 @@ def file_digest(path: Path) -> str:
             check_whole(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)).hexdigest()
-        if _identity(path) == identity:
+        if _identity(path) == identity and began - _changed_at(identity) >= _SETTLED_S:
             _remember(path, identity, digest)
     except OSError as error:
         raise ModelError(
@@ -55,10 +65,22 @@ def file_digest(path: Path) -> str:
     return digest
 
 
+def changed(source: str) -> ModelError:
+    """The error for a file that was replaced while a run went on."""
+    return ModelError(
+        "model-changed", f"`{source}` is not the file that it was when the run was planned.", "Run the workflow again."
+    )
+
+
 def _identity(path: Path) -> list[int]:
     stat = path.stat()
     # The change time tells a file that was replaced by a tool which keeps size and modification time.
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _changed_at(identity: list[int]) -> float:
+    """Seconds since 1970. The modification time can be set to anything, the change time only where it is none."""
+    return identity[2 if os.name == "posix" else 1] / 1e9
 
 
 def _note_path(path: Path) -> Path:
@@ -68,6 +90,17 @@ def _note_path(path: Path) -> Path:
 
 
 def _recall(path: Path, identity: list[int]) -> str | None:
+    name = os.fspath(path)
+    known = _known.get(name)
+    if known is not None and known[0] == identity:
+        return known[1]
+    digest = _read_note(path, identity)
+    if digest is not None:
+        _known[name] = (identity, digest)
+    return digest
+
+
+def _read_note(path: Path, identity: list[int]) -> str | None:
     try:
         note = json.loads(_note_path(path).read_bytes())
         return str(note["digest"]) if note["identity"] == identity else None
@@ -76,6 +109,7 @@ def _recall(path: Path, identity: list[int]) -> str | None:
 
 
 def _remember(path: Path, identity: list[int], digest: str) -> None:
+    _known[os.fspath(path)] = (identity, digest)
     note = _note_path(path)
     try:
         note.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from sdgraph.models.single_file import FileLayout
 from sdgraph.models.source import locate
 from sdgraph.models.text_files import open_text_files
 from sdgraph.models.towers import LoadedTower, TextModel
+from sdgraph.models.unchanged import require_unchanged
 from sdgraph.models.vae_source import vae_layout
 from sdgraph.models.weights import check_whole, damaged, weights_files
 from sdgraph.payloads.handles import (
@@ -37,9 +38,16 @@ if TYPE_CHECKING:
 def load_model(handle: ModelHandle, device: str = "cpu") -> nn.Module | TextModel:
     """The model of a handle, in eval mode, without gradients, in the handle's dtype.
 
-    Raises ModelError [model-missing], [model-part-missing], [model-damaged], [model-kind-unsupported].
+    Raises ModelError [model-missing], [model-part-missing], [model-damaged], [model-kind-unsupported], and
+    [model-changed] when the files are others than those that the handle was made of.
     """
     require_part(handle)
+    model = _read(handle, device)
+    require_unchanged(handle)
+    return model
+
+
+def _read(handle: ModelHandle, device: str) -> nn.Module | TextModel:
     match handle:
         case TextEncoderHandle():
             return TextModel(handle, tuple(_load_tower(handle, spec, device) for spec in handle.towers))

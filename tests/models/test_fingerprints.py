@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -58,12 +59,41 @@ def test_another_tokenizer_is_another_text_encoder(copy: Path) -> None:
     assert read_checkpoint(str(copy)).text_encoder.fingerprint != before
 
 
-def test_a_known_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float = 10.0) -> None:
+    """Let some time have passed since a test wrote its files."""
+    now = time.time() + seconds
+    monkeypatch.setattr(fingerprint.time, "time", lambda: now)
+
+
+@pytest.mark.parametrize("by", ["this process", "another one"])
+def test_a_known_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
     file = tmp_path / "weights.bin"
     file.write_bytes(b"content")
+    later(monkeypatch)
     digest = file_digest(file)
+    if by == "another one":
+        fingerprint._known.clear()
     monkeypatch.setattr(fingerprint.hashlib, "file_digest", None)
     assert file_digest(file) == digest
+
+
+def test_a_file_written_over_within_one_tick_of_its_times_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"one")
+    times = fingerprint._identity(file)
+
+    def coarse(path: Path) -> list[int]:
+        """The times of a file system that ticks slowly."""
+        return times
+
+    monkeypatch.setattr(fingerprint, "_identity", coarse)
+    before = file_digest(file)
+    file.write_bytes(b"two")
+    assert file_digest(file) != before
+    later(monkeypatch)
+    assert file_digest(file) != before
 
 
 def test_a_replaced_file_of_the_same_size_and_time_is_read_again(tmp_path: Path) -> None:
@@ -89,7 +119,9 @@ def test_a_spoilt_note_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SDGRAPH_HOME", str(tmp_path / "home"))
     file = tmp_path / "weights.bin"
     file.write_bytes(b"content")
+    later(monkeypatch)
     digest = file_digest(file)
+    fingerprint._known.clear()
     for note in (tmp_path / "home" / "models" / "digests").iterdir():
         note.write_text("[")
     assert file_digest(file) == digest

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -31,6 +33,7 @@ from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import ModelError, SamplingError
 from sdgraph.models.checkpoint import read_checkpoint
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.source import resolve
 from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.sampling import SamplingState
@@ -125,8 +128,11 @@ def test_layers_that_the_model_does_not_have_are_one_clear_error() -> None:
     assert caught.value.code == "attention-layers"
 
 
-def test_a_weaker_model_guides_and_is_loaded_for_autoguidance_alone() -> None:
-    weak = replace(model().denoiser, fingerprint="0" * 64)  # the same weights, in a place of their own
+def test_a_weaker_model_guides_and_is_loaded_for_autoguidance_alone(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(resolve(model().denoiser.source), tmp_path / "copy"))
+    config = copy / "unet" / "config.json"
+    config.write_text(config.read_text().replace("{", '{"_note": "another model", ', 1))
+    weak = read_checkpoint(str(copy)).denoiser  # the same weights, in a place of their own
     before = pool().load_count
     run(staged(CfgSpec(), 2), weak=weak)
     assert pool().load_count == before

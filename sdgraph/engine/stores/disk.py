@@ -108,7 +108,8 @@ class DiskStore(Maintenance):
             if not thorough:
                 self._touch(row)
         except FileNotFoundError:
-            self._discard(key, "a file of it is missing")
+            if self.find(key) is not None:  # or somebody has cleaned up meanwhile
+                self._discard(key, "a file of it is missing")
         except (sqlite3.Error, OSError, MemoryError, ImportError) as error:
             self._unreadable(error)  # the entry may be good; only reading it failed
         except DamagedObject as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdgraph.errors import ModelError, Problem
-from sdgraph.models.fingerprint import file_digest
+from sdgraph.models.fingerprint import changed, file_digest
 from sdgraph.models.patches.files import PatchFile, find_file, open_file
 from sdgraph.models.patches.fit import Fit, Shapes, fit_entries
 from sdgraph.models.patches.keys import Component, Entry, accepted, read_entries
@@ -121,11 +121,7 @@ def open_patch(patch: Patch) -> Lora:
     """The file of a patch. Raises ModelError [model-changed] when it is not the one that the patch was made of."""
     lora = read_lora(patch.source)
     if file_digest(lora.file.path) != patch.fingerprint:
-        raise ModelError(
-            "model-changed",
-            f"`{patch.source}` is not the file that it was when the run was planned.",
-            "Run the workflow again.",
-        )
+        raise changed(patch.source)
     return lora
 
 
