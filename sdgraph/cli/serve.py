@@ -29,8 +29,16 @@ from sdgraph.settings import Settings, read_settings
     multiple=True,
     help="Where runs are performed; several times for a worker each. [SDGRAPH_DEVICE]",
 )
+@click.option(
+    "--warm",
+    metavar="NAME_OR_FILE",
+    multiple=True,
+    help="A workflow whose models every worker loads before its first run; several times for several.",
+)
 @cache_option
-def serve(host: str, port: int, token: str | None, devices: tuple[str, ...], cache: str | None) -> int:
+def serve(
+    host: str, port: int, token: str | None, devices: tuple[str, ...], warm: tuple[str, ...], cache: str | None
+) -> int:
     """Run workflows for others: an API over HTTP, a queue, and a worker process for each device.
 
     Prints the address on stdout when ready. On any address but loopback a token is demanded.
@@ -51,7 +59,7 @@ def serve(host: str, port: int, token: str | None, devices: tuple[str, ...], cac
         err(f"The token of this server: {token} (in a browser open /?token={token})")
     if not is_built():
         err("The editor is not built; the API works without it. Build it with: make web")
-    with server_state(settings, registry, devices or (settings.device,)) as state:
+    with server_state(settings, registry, devices or (settings.device,), warm) as state:
         asyncio.run(_serve(make_app(state, make_guard(host, token)), host, port, settings))
     return 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from sdgraph.cli.launching import launch
 from sdgraph.cli.stores import Shelf, open_shelf
 from sdgraph.cli.traces import sending_traces
+from sdgraph.cli.warming import named_warming
 from sdgraph.core.registry import Registry
 from sdgraph.engine.stores.maintenance import Maintenance
 from sdgraph.engine.worker.supervisor import Supervisor
@@ -34,19 +35,26 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 @contextmanager
-def server_state(settings: Settings, registry: Registry, devices: Sequence[str]) -> Generator[ServerState]:
+def server_state(
+    settings: Settings, registry: Registry, devices: Sequence[str], warm: Sequence[str] = ()
+) -> Generator[ServerState]:
     """The parts of a server with one worker for each device; workers start with the application.
 
-    Raises SettingsError for the database, StoreError for the result store.
+    Each worker loads first what the workflows `warm` need, names or files. Raises SettingsError for the database,
+    StoreError for the result store, WorkflowError for a workflow that there is not or that can't run.
     """
+    library = Library(settings.home_folder / "workflows", _templates(), settings.max_nodes)
+    warmings = [named_warming(text, library, registry, settings.max_nodes) for text in warm]
     engine = open_database(settings.database or sqlite_url(settings.home_folder / "server.db"))
     try:
         with _confined(), alone(engine), open_shelf(settings, registry) as shelf:
             history, estimates, hub = History(engine), Estimates(engine), EventHub(engine)
             keeper = Keeper(history, estimates, settings.history_runs, settings.history_days)
-            workers = [Supervisor(device, launch(settings, device)) for device in devices]
+            workers = [
+                Supervisor(name, launch(settings, device), warm=warmings)
+                for name, device in zip(_names(devices), devices, strict=True)
+            ]
             dispatcher = Dispatcher(RunQueue(engine, settings.queue_limit), workers, hub, keeper)
-            library = Library(settings.home_folder / "workflows", _templates(), settings.max_nodes)
             kept = Kept.in_home(settings.home_folder, settings.upload_limit_bytes)
             metrics = Metrics(hub, Sources(workers, history.counts, lambda: _store_bytes(shelf)))
             hub.observers.append(log_event)
@@ -78,6 +86,12 @@ def _traced(settings: Settings, hub: EventHub) -> Generator[None]:
     with sending_traces(settings.traces) as traces:
         hub.observers.append(traces.see)
         yield
+
+
+def _names(devices: Sequence[str]) -> list[str]:
+    """A name for each worker: its device, and from the second one on a number."""
+    before = [devices[:index].count(device) for index, device in enumerate(devices)]
+    return [device if not count else f"{device} {count + 1}" for device, count in zip(devices, before, strict=True)]
 
 
 def _store_bytes(shelf: Shelf) -> dict[str, int]:

@@ -20,6 +20,7 @@ from sdgraph.cli.loading import Loaded
 from sdgraph.cli.logs import logged_as, set_up_logs
 from sdgraph.cli.stores import open_shelf
 from sdgraph.cli.viewing import ResultViewer
+from sdgraph.cli.warm_worker import warm_workflow
 from sdgraph.cli.workshop import Workshop, report_json
 from sdgraph.core.build import check_workflow
 from sdgraph.core.document import load_document
@@ -28,7 +29,7 @@ from sdgraph.engine.context import CancelToken
 from sdgraph.engine.events import Listener, RunEvent
 from sdgraph.engine.pictures import MEDIA_TYPES, PictureFolder
 from sdgraph.engine.plan import Plan
-from sdgraph.engine.worker.job import Job
+from sdgraph.engine.worker.job import Job, Warming
 from sdgraph.engine.worker.loop import Hands, WorkerLoop
 from sdgraph.errors import Problem, WorkflowError
 from sdgraph.models.pool import ModelPool
@@ -93,7 +94,11 @@ def main() -> None:
         workshop = Workshop(settings, registry, shelf)
         runner = WorkflowRunner(workshop, PictureFolder(settings.pictures_folder))
         viewer = ResultViewer(workshop, PictureFolder(settings.previews_folder))
-        hands = Hands(runner, packed_preview, viewer, lambda: vitals(workshop.services.made(ModelPool)), _leave)
+
+        def warm(warming: Warming, cancel: CancelToken) -> Mapping[str, Any]:
+            return warm_workflow(warming, workshop, cancel)
+
+        hands = Hands(runner, warm, packed_preview, viewer, lambda: vitals(workshop.services.made(ModelPool)), _leave)
         WorkerLoop(receive, send, hands).serve({"pid": os.getpid(), "version": __version__})
 
 

@@ -7,12 +7,18 @@ from typing import Any
 
 from sdgraph.models.pool import ModelPool
 
+_MAX_MODELS = 100
+
 
 def vitals(pool: ModelPool | None) -> dict[str, Any]:
-    """Bytes of the models in the pool, models loaded so far, and memory by device where a device says so."""
+    """The models in the pool and their bytes, models loaded so far, and memory by device where a device says so."""
     found: dict[str, Any] = {"device_bytes": _device_bytes()}
     if pool is not None:
-        found |= {"models_bytes": pool.held_bytes, "models_loaded": pool.load_count}
+        models = [
+            {"name": held.model, "device": held.device, "bytes": held.bytes, "in_use": held.users > 0}
+            for held in pool.residents()[:_MAX_MODELS]
+        ]
+        found |= {"models_bytes": pool.held_bytes, "models_loaded": pool.load_count, "models": models}
     return found
 
 

@@ -11,8 +11,8 @@ from pydantic import RootModel
 from sdgraph import __version__
 from sdgraph.core.catalog import catalog
 from sdgraph.server.routing import Route, answer
-from sdgraph.server.schemas import Health
-from sdgraph.server.state import STATE
+from sdgraph.server.schemas import Health, WorkerHealth
+from sdgraph.server.state import STATE, Workplace
 
 
 class Catalog(RootModel[dict[str, Any]]):
@@ -26,9 +26,24 @@ async def get_catalog(request: web.Request) -> web.Response:
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """Say that the server works."""
-    uptime_s = time.monotonic() - request.app[STATE].started_s
-    return answer(Health(status="ok", version=__version__, uptime_s=round(uptime_s, 3)))
+    """Say that the server works, what its workers do, and whether they are ready."""
+    state = request.app[STATE]
+    return answer(
+        Health(
+            status="ok",
+            version=__version__,
+            uptime_s=round(time.monotonic() - state.started_s, 3),
+            ready=all(worker.is_ready for worker in state.workers),
+            workers=[_health_of(worker) for worker in state.workers],
+        )
+    )
+
+
+def _health_of(worker: Workplace) -> WorkerHealth:
+    warm = [{"workflow": name, **report} for name, report in worker.warmed.items()]
+    said = {name: worker.vitals[name] for name in ("models_bytes", "models") if name in worker.vitals}
+    found = {"name": worker.name, "state": worker.state, "starts": worker.starts, "warming": worker.warming}
+    return WorkerHealth.model_validate({**found, **said, "warm": warm})
 
 
 ROUTES = (

@@ -110,6 +110,17 @@ class RunRow(Described):
     elapsed_s: float | None = None
 
 
+class ResourceOut(Described):
+    """Something that happened to a resource while a run was performed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["model", "transfer", "remedy"]
+    """A model came, moved or went; a payload was sent to another device; something was done about lack of memory."""
+    node: str | None = None
+    """The node that it was for."""
+
+
 class RunOut(RunRow):
     """Everything about a run: the object of `run --json`, and what was asked for."""
 
@@ -122,6 +133,9 @@ class RunOut(RunRow):
     """Every picture file, those of nodes that save included."""
     problems: list[ProblemOut]
     peak_memory_bytes: int | None = None
+    """The most memory that the worker's process has had so far."""
+    resources: list[ResourceOut]
+    """What happened to models, transfers and memory, in order."""
 
 
 class RunList(Described):

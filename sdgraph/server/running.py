@@ -139,6 +139,7 @@ def _out(run: RunDetails) -> dict[str, Any]:
         "files": report.get("files", []),
         "problems": report.get("problems", []),
         "peak_memory_bytes": report.get("peak_memory_bytes"),
+        "resources": report.get("resources", []),
     }
 
 

@@ -115,9 +115,49 @@ class WorkflowList(Described):
     workflows: list[WorkflowEntry]
 
 
+class ResidentModel(Described):
+    """A model that a worker has in memory."""
+
+    name: str
+    """Its reference, and the component unless the reference is it."""
+    device: str
+    """Where its weights are."""
+    bytes: int
+    in_use: bool = False
+
+
+class WarmWorkflow(Described):
+    """What loading the models of a workflow came to."""
+
+    workflow: str
+    ready: bool
+    """Whether its next run finds every model where it needs it."""
+    problems: list[ProblemOut] = []
+    """What is wrong with models that can't be loaded."""
+
+
+class WorkerHealth(Described):
+    """What a worker does."""
+
+    name: str
+    state: Literal["starting", "restarting", "warming", "idle", "busy"]
+    starts: int
+    """Processes that were started for it so far."""
+    models_bytes: int = 0
+    models: list[ResidentModel] = []
+    """The most recently used first, as it last said; it does each second."""
+    warming: str | None = None
+    """The workflow whose models are being loaded."""
+    warm: list[WarmWorkflow] = []
+    """The workflows of `serve --warm` that are done."""
+
+
 class Health(Described):
     """Whether the server works."""
 
     status: Literal["ok"]
     version: str
     uptime_s: float
+    ready: bool
+    """Every worker is up and has loaded what `serve --warm` names."""
+    workers: list[WorkerHealth]

@@ -31,6 +31,32 @@ class Workplace(Protocol):
     """A worker as routes see it; `sdgraph.engine.worker.supervisor.Supervisor` is one."""
 
     name: str
+    starts: int
+
+    @property
+    def state(self) -> str:
+        """What it does: starting, restarting, warming, idle or busy."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is up and has all models that it is to have."""
+        ...
+
+    @property
+    def vitals(self) -> Mapping[str, Any]:
+        """What it last said of its memory and models."""
+        ...
+
+    @property
+    def warming(self) -> str | None:
+        """The workflow whose models are being loaded."""
+        ...
+
+    @property
+    def warmed(self) -> Mapping[str, Mapping[str, Any]]:
+        """What that came to, by workflow: `{"ready", "problems"}`."""
+        ...
 
     async def show(self, key: str) -> Mapping[str, Any] | None:
         """What a stored result looks like, by output; None if it does not have it. Raises WorkerDied, TimeoutError."""

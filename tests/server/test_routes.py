@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from sdgraph.core.catalog import catalog
 from sdgraph.core.document import canonical_json, load_document
+from sdgraph.engine.worker.job import Job
 from sdgraph.server.app import ROUTES
 from sdgraph.server.openapi import openapi
 from tests.server.conftest import TEMPLATE, Running
@@ -66,3 +71,29 @@ def test_the_description_has_every_route_and_no_dangling_reference(server: Runni
         part.split('"')[0] in named for part in str(document).replace("'", '"').split("#/components/schemas/")[1:]
     )
     assert all(operation["description"] for found in document["paths"].values() for operation in found.values())
+
+
+def test_health_is_ready_when_every_worker_is(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = server.ask("GET", "/api/health").json
+    idle = {"name": "toys", "state": "idle", "starts": 1, "models_bytes": 0, "models": [], "warm": []}
+    assert (said["ready"], said["workers"]) == (True, [idle])
+    for name, value in (("is_ready", False), ("state", "warming"), ("warming", "txt2img")):
+        monkeypatch.setattr(server.worker, name, value)
+    reply = server.ask("GET", "/api/health")
+    assert (reply.status, reply.json["status"], reply.json["ready"]) == (200, "ok", False), "it answers all the same"
+    assert reply.json["workers"] == [idle | {"state": "warming", "warming": "txt2img"}]
+
+
+def test_a_run_tells_what_happened_to_resources(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = {"type": "transfer", "node": "l", "what": "conditioning", "device": "cuda:0", "bytes": 8}
+    perform = server.worker.perform
+
+    def moving(job: Job) -> dict[str, Any]:
+        return {**perform(job), "resources": [moved]}
+
+    monkeypatch.setattr(server.worker, "perform", moving)
+    reply = server.ask("POST", "/api/runs", {"workflow": {"name": "template"}})
+    run_id = reply.json["run_id"]
+    server.heard(run_id, "run_finished")
+    run = server.ask("GET", f"/api/runs/{run_id}").json
+    assert (run["resources"], run["peak_memory_bytes"]) == ([moved], 1)

@@ -22,6 +22,18 @@ class ToyWorker:
     """Performs runs with the engine. While `gate` is shut, a run waits before its first node."""
 
     name = "toys"
+    starts = 1
+    state = "idle"
+    is_ready = True
+    warming: str | None = None
+
+    @property
+    def vitals(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def warmed(self) -> Mapping[str, Mapping[str, Any]]:
+        return {}
 
     def __init__(self, registry: Registry, store: ResultStore) -> None:
         self.gate = threading.Event()
@@ -37,11 +49,11 @@ class ToyWorker:
         self._cancel[job.run_id] = CancelToken()
         yield {"seq": 1, "run_id": job.run_id, "type": "run_started"}
         try:
-            yield Report(await asyncio.to_thread(self._perform, job))
+            yield Report(await asyncio.to_thread(self.perform, job))
         finally:
             self._cancel.pop(job.run_id).cancel()
 
-    def _perform(self, job: Job) -> dict[str, Any]:
+    def perform(self, job: Job) -> dict[str, Any]:
         cancel = self._cancel[job.run_id]
         while not cancel.cancelled and not self.gate.wait(0.01):
             pass

@@ -35,6 +35,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Warming:
+    """A workflow whose models a worker loads before its first run."""
+
+    name: str
+    document: Mapping[str, Any]
+    """Complete in itself, as that of a job."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The end of a run: the object of `sdgraph run --json`, with pictures by digest."""
 

@@ -1,8 +1,9 @@
 """The worker's side of the channel: one run after the other, cancelled from outside, with a sign of life all the time.
 
-It is told {"type": "run", "job"}, {"type": "cancel", "run_id"}, {"type": "show", "ask", "key"} and {"type": "stop"}.
-It says {"type": "ready"} once, {"type": "alive"} every second, {"type": "event", "event"}, {"type": "report", "report"}
-and {"type": "shown", "ask", "outputs"}, and sends previews. An actor on another machine can serve the same two streams.
+It is told {"type": "run", "job"}, {"type": "warm", "name", "document"}, {"type": "cancel", "run_id"},
+{"type": "show", "ask", "key"} and {"type": "stop"}. It says {"type": "ready"} once, {"type": "alive"} every second,
+{"type": "event", "event"}, {"type": "report", "report"}, {"type": "warmed", "name", "report"} and
+{"type": "shown", "ask", "outputs"}, and sends previews. An actor on another machine can serve the same two streams.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO, Protocol
 from sdgraph.engine.context import CancelToken
 from sdgraph.engine.events import Listener, RunEvent
 from sdgraph.engine.worker.frames import BadFrame, Message, Preview, read
-from sdgraph.engine.worker.job import Job, report_without_nodes
+from sdgraph.engine.worker.job import Job, Warming, report_without_nodes
 from sdgraph.engine.worker.outbox import Outbox
 from sdgraph.errors import Problem, SdgraphError, WorkflowError
 
@@ -36,6 +37,8 @@ class Hands:
     """What the loop is given by the process that it serves in."""
 
     work: Work
+    warm: Callable[[Warming, CancelToken], Mapping[str, Any]]
+    """Loads what a workflow needs; gives `{"ready": bool, "models": [...]}`. Raises SdgraphError."""
     picture: Callable[[Any], tuple[bytes, str] | None]
     """Packs a node's preview as a picture file; gives it with its media type."""
     show: Callable[[str], Mapping[str, Any] | None]
@@ -54,7 +57,7 @@ class WorkerLoop:
         self._receive = receive
         self._hands = hands
         self._outbox = Outbox(send, hands.lost)
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | Warming | None] = queue.SimpleQueue()
         self._asked: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         self._tokens: dict[str, CancelToken] = {}
         self._stopped = threading.Event()
@@ -65,7 +68,7 @@ class WorkerLoop:
         for target in (self._listen, self._show_life, self._show_results):
             threading.Thread(target=target, name=f"sdgraph-{target.__name__.strip('_')}", daemon=True).start()
         while (job := self._jobs.get()) is not None:
-            self._perform(job)
+            self._warm(job) if isinstance(job, Warming) else self._perform(job)
         self._stopped.set()
         self._outbox.close()
 
@@ -76,18 +79,23 @@ class WorkerLoop:
         self._outbox.forget_previews(job.run_id)
         self._outbox.put({"type": "report", "run_id": job.run_id, "report": dict(report)})
 
+    def _warm(self, warming: Warming) -> None:
+        token = self._tokens[_token_of(warming)]
+        try:
+            report: Mapping[str, Any] = self._hands.warm(warming, token)
+        except Exception as error:  # a worker that is cold works all the same
+            _log.exception("what %s needs could not be loaded", warming.name)
+            report = {"ready": False, "models": [], "problems": [problem.to_json() for problem in _problems(error)]}
+        del self._tokens[_token_of(warming)]
+        self._outbox.put({"type": "warmed", "name": warming.name, "report": dict(report)})
+
     def _report(self, job: Job, token: CancelToken) -> Mapping[str, Any]:
         try:
             return self._hands.work(job, self._tell, token)
-        except WorkflowError as error:
-            return report_without_nodes(job.run_id, "failed", *error.problems)
-        except SdgraphError as error:
-            return report_without_nodes(job.run_id, "failed", error.problem)
         except Exception as error:  # a defect of one run must not end the worker
-            _log.exception("run %s failed", job.run_id)
-            message = f"This is a defect of sdgraph: {type(error).__name__}: {error}"
-            problem = Problem("internal-error", message, "Please report it; the worker's log has the details.")
-            return report_without_nodes(job.run_id, "failed", problem)
+            if not isinstance(error, SdgraphError):
+                _log.exception("run %s failed", job.run_id)
+            return report_without_nodes(job.run_id, "failed", *_problems(error))
 
     def _tell(self, event: RunEvent) -> None:
         self._outbox.put({"type": "event", "event": event.to_json()})
@@ -133,6 +141,10 @@ class WorkerLoop:
                 job = Job.from_json(message["job"])
                 self._tokens[job.run_id] = CancelToken()
                 self._jobs.put(job)
+            case "warm":
+                warming = Warming(message["name"], message["document"])
+                self._tokens[_token_of(warming)] = CancelToken()
+                self._jobs.put(warming)
             case "cancel":
                 if token := self._tokens.get(message["run_id"]):
                     token.cancel()
@@ -146,3 +158,18 @@ class WorkerLoop:
             case unknown:
                 raise BadFrame(f"there is no message {unknown!r}")
         return True
+
+
+def _token_of(warming: Warming) -> str:
+    return f"warm {warming.name}"  # no id of a run has a space
+
+
+def _problems(error: Exception) -> tuple[Problem, ...]:
+    match error:
+        case WorkflowError():
+            return error.problems
+        case SdgraphError():
+            return (error.problem,)
+        case _:
+            message = f"This is a defect of sdgraph: {type(error).__name__}: {error}"
+            return (Problem("internal-error", message, "Please report it; the worker's log has the details."),)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from sdgraph.engine.worker.frames import BadFrame, Message, Preview, encode, read_async
 from sdgraph.engine.worker.inbox import Inbox
-from sdgraph.engine.worker.job import Job, Report, report_without_nodes
+from sdgraph.engine.worker.job import Job, Report, Warming, report_without_nodes
 from sdgraph.errors import Problem, WorkerDied
 
 RunItem: TypeAlias = Message | Preview | Report
@@ -65,6 +65,7 @@ class WorkerProcess:
         self._inboxes: dict[str, Inbox[RunItem]] = {}
         self._cancelled: set[str] = set()
         self._asks: dict[int, asyncio.Future[Message | None]] = {}
+        self._warmings: dict[str, asyncio.Future[Message]] = {}
         self._asked = itertools.count(1)
         self._why = ""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -127,12 +128,26 @@ class WorkerProcess:
             self._ask_to_cancel(run_id)
             asyncio.get_running_loop().call_later(self._limits.cancel_s, self._end_if_running, run_id)
 
+    async def warm(self, warming: Warming) -> Message:
+        """Load what a workflow needs, after what the worker was told before: `{"ready", "models", "problems"?}`.
+
+        It may take minutes, and nothing is cancelled by leaving. Raises WorkerDied.
+        """
+        answer = self._warmings[warming.name] = asyncio.get_running_loop().create_future()
+        try:
+            self._require_alive()
+            await self._send({"type": "warm", "name": warming.name, "document": dict(warming.document)})
+            return await answer
+        finally:
+            del self._warmings[warming.name]
+
     async def show(self, key: str) -> Message | None:
         """What the stored result of a key looks like, by output; None when the worker does not have it. Raises
         WorkerDied, and TimeoutError when it has too much else to do."""
         number = next(self._asked)
         answer = self._asks[number] = asyncio.get_running_loop().create_future()
         try:
+            self._require_alive()
             await self._send({"type": "show", "ask": number, "key": key})
             async with asyncio.timeout(self._limits.show_s):
                 return await answer
@@ -178,7 +193,7 @@ class WorkerProcess:
                 self._ready.set_exception(self._death())
             for inbox in self._inboxes.values():
                 inbox.end()
-            for answer in self._asks.values():
+            for answer in (*self._asks.values(), *self._warmings.values()):
                 if not answer.done():
                     answer.set_exception(self._death())
 
@@ -200,6 +215,9 @@ class WorkerProcess:
                 await self._put(frame["event"]["run_id"], frame["event"])
             case "report":
                 await self._put(frame["run_id"], Report(frame["report"]))
+            case "warmed":
+                if (warmed := self._warmings.get(frame["name"])) and not warmed.done():
+                    warmed.set_result(frame["report"])
             case "shown":
                 if (answer := self._asks.get(frame["ask"])) and not answer.done():
                     answer.set_result(frame["outputs"])
@@ -228,6 +246,10 @@ class WorkerProcess:
             said = Problem("run-cancelled", f"The run was cancelled, and its worker ended: {self._why}.")
             return Report(report_without_nodes(run_id, "cancelled", said))
         return item
+
+    def _require_alive(self) -> None:
+        if not self.alive:
+            raise self._death()
 
     async def _send(self, message: Message) -> None:
         try:

@@ -1,19 +1,34 @@
-"""Keeps one worker going: starts it when it is needed, and again when it died, a little later each time."""
+"""Keeps one worker going: starts it when it is needed, and again when it died, a little later each time.
+
+A worker that was started loads the models that it is to have before it is given a run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from sdgraph.engine.worker.frames import Message
-from sdgraph.engine.worker.job import Job, Report
+from sdgraph.engine.worker.job import Job, Report, Warming
 from sdgraph.engine.worker.process import Launch, RunItem, WorkerProcess
-from sdgraph.errors import WorkerDied
+from sdgraph.errors import Problem, WorkerDied
+
+WorkerState: TypeAlias = Literal["starting", "restarting", "warming", "idle", "busy"]
 
 _log = logging.getLogger("sdgraph.worker")
+_WARMING_TRIES = 2
+"""Processes that may die over loading the models of one workflow; after them the worker goes on without."""
+
+
+_DIED_OVER = Problem(
+    "worker-died",
+    "The worker's process ended while it loaded the models of this workflow, and did so again.",
+    "The server's log says how. Most often the machine ran out of memory: let it warm up fewer models.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,9 @@ class Supervisor:
         launch: Launch,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        warm: Sequence[Warming] = (),
     ) -> None:
+        """`warm` are the workflows whose models every process of the worker loads before its first run."""
         self.name = name
         self.starts = 0
         """Processes started so far."""
@@ -46,6 +63,11 @@ class Supervisor:
         self._sleep = sleep
         self._deaths = 0
         self._process: WorkerProcess | None = None
+        self._warm = tuple(warm)
+        self._warming: str | None = None
+        self._warmed: dict[str, Message] = {}
+        self._died_over: dict[str, int] = {}
+        self._runs = 0
         self._starting = asyncio.Lock()
 
     @property
@@ -58,8 +80,35 @@ class Supervisor:
         """What the worker last said of its memory and models; empty while it is down."""
         return self.process.vitals if self.process else {}
 
+    @property
+    def state(self) -> WorkerState:
+        """What the worker does at the moment."""
+        if self.process is None:
+            return "restarting" if self.starts > 1 or self._process is not None else "starting"
+        return "warming" if self._warming is not None else "busy" if self._runs else "idle"
+
+    @property
+    def warming(self) -> str | None:
+        """The workflow whose models are being loaded."""
+        return self._warming
+
+    @property
+    def warmed(self) -> Mapping[str, Message]:
+        """What the loading of models came to in this process, by workflow."""
+        return self._warmed
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the worker is up and has all models that it is to have."""
+        if self.process is None or self._warming is not None:
+            return False
+        return all(self._warmed.get(warming.name, {}).get("ready", False) for warming in self._warm)
+
     async def ready(self) -> WorkerProcess:
-        """The worker, started if need be; tried again until it comes up. Ask before a run is taken from the queue."""
+        """The worker, started and warmed if need be; tried again until it comes up.
+
+        Ask before a run is taken from the queue.
+        """
         async with self._starting:
             while (process := self.process) is None:
                 if self._process is not None:
@@ -68,19 +117,42 @@ class Supervisor:
                 try:
                     self.starts += 1
                     self._process = await WorkerProcess.start(self._launch)
+                    await self._warm_up(self._process)
                 except WorkerDied as error:
                     self._deaths += 1
+                    self._process = None
                     _log.error("worker %s: %s", self.name, error)
             return process
+
+    async def _warm_up(self, process: WorkerProcess) -> None:
+        """Load the models that the worker is to have. Raises WorkerDied."""
+        self._warmed = {}
+        try:
+            for warming in self._warm:
+                if self._died_over.get(warming.name, 0) >= _WARMING_TRIES:
+                    self._warmed[warming.name] = {"ready": False, "models": [], "problems": [_DIED_OVER.to_json()]}
+                    continue
+                self._warming = warming.name
+                self._warmed[warming.name] = await process.warm(warming)
+        except WorkerDied:
+            if self._warming is not None:
+                self._died_over[self._warming] = self._died_over.get(self._warming, 0) + 1
+            raise
+        finally:
+            self._warming = None
 
     async def run(self, job: Job) -> AsyncGenerator[RunItem]:
         """The events and previews of a run, and at last its report. Raises WorkerDied; the next run starts it again."""
         process = await self.ready()
-        async with aclosing(process.run(job)) as items:
-            async for item in items:
-                if isinstance(item, Report):
-                    self._deaths = 0
-                yield item
+        self._runs += 1
+        try:
+            async with aclosing(process.run(job)) as items:
+                async for item in items:
+                    if isinstance(item, Report):
+                        self._deaths = 0
+                    yield item
+        finally:
+            self._runs -= 1
 
     async def cancel(self, run_id: str) -> None:
         """Let a run stop at its next step."""

@@ -37,6 +37,9 @@ export interface Health {
   readonly status: "ok";
   readonly version: string;
   readonly uptime_s: number;
+  /** Every worker is up and has loaded what `serve --warm` names. */
+  readonly ready: boolean;
+  readonly workers: readonly WorkerHealth[];
 }
 
 /** What became of one node. */
@@ -147,6 +150,24 @@ export interface ProblemOut {
   readonly severity?: "error" | "warning";
 }
 
+/** A model that a worker has in memory. */
+export interface ResidentModel {
+  /** Its reference, and the component unless the reference is it. */
+  readonly name: string;
+  /** Where its weights are. */
+  readonly device: string;
+  readonly bytes: number;
+  readonly in_use?: boolean;
+}
+
+/** Something that happened to a resource while a run was performed. */
+export interface ResourceOut {
+  /** A model came, moved or went; a payload was sent to another device; something was done about lack of memory. */
+  readonly type: "model" | "transfer" | "remedy";
+  /** The node that it was for. */
+  readonly node?: string;
+}
+
 /** A run that waits. */
 export interface RunAccepted {
   readonly run_id: string;
@@ -200,7 +221,10 @@ export interface RunOut {
   /** Every picture file, those of nodes that save included. */
   readonly files: readonly PictureOut[];
   readonly problems: readonly ProblemOut[];
+  /** The most memory that the worker's process has had so far. */
   readonly peak_memory_bytes?: number;
+  /** What happened to models, transfers and memory, in order. */
+  readonly resources: readonly ResourceOut[];
 }
 
 /** A run as lists show it. */
@@ -262,6 +286,30 @@ export interface UploadOut {
   readonly file: string;
 }
 
+/** What loading the models of a workflow came to. */
+export interface WarmWorkflow {
+  readonly workflow: string;
+  /** Whether its next run finds every model where it needs it. */
+  readonly ready: boolean;
+  /** What is wrong with models that can't be loaded. */
+  readonly problems?: readonly ProblemOut[];
+}
+
+/** What a worker does. */
+export interface WorkerHealth {
+  readonly name: string;
+  readonly state: "starting" | "restarting" | "warming" | "idle" | "busy";
+  /** Processes that were started for it so far. */
+  readonly starts: number;
+  readonly models_bytes?: number;
+  /** The most recently used first, as it last said; it does each second. */
+  readonly models?: readonly ResidentModel[];
+  /** The workflow whose models are being loaded. */
+  readonly warming?: string;
+  /** The workflows of `serve --warm` that are done. */
+  readonly warm?: readonly WarmWorkflow[];
+}
+
 /** A workflow that the server has. */
 export interface WorkflowEntry {
   readonly name: string;
@@ -287,7 +335,7 @@ export interface Operations {
     readonly path: "/api/catalog";
     readonly answer: Catalog;
   };
-  /** Say that the server works. */
+  /** Say that the server works, what its workers do, and whether they are ready. */
   readonly get_health: {
     readonly method: "GET";
     readonly path: "/api/health";
