@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sdgraph.cli.logs import JsonLines, TextLines
 from sdgraph.cli.main import run_command
 
 _ROOT = Path(__file__).parents[2]
@@ -50,6 +52,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sdgraph-toys\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[sdgraph.packs]\ntoys = tests.cli.pack:PACK\n")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Generator[None]:
+    """A test that sets up the log leaves no handler that writes to what was captured in it."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
+    for handler in tuple(logging.root.handlers):
+        if isinstance(handler.formatter, (JsonLines, TextLines)):
+            logging.root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

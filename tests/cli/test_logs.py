@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -12,15 +11,6 @@ import pytest
 from sdgraph.cli.logs import logged_as, set_up_logs
 from sdgraph.server.runlog import log_event
 from sdgraph.settings import read_settings
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Generator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
