@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.parity_cases import Case, Task, by_sdgraph
+from benchmarks.parity_control import control_differences
 from benchmarks.parity_pipelines import by_diffusers
 from benchmarks.parity_refiner import REFINER, hand_over_difference
 from benchmarks.parity_schedulers import references
@@ -85,6 +86,8 @@ def pipelines() -> Iterable[Row]:
             yield Row("pipelines", source, task, difference(case_of(source, task)))
         if source == REFINER:
             yield Row("pipelines", source, "takes over from the base model", hand_over_difference())
+        for task, apart in control_differences(source):
+            yield Row("pipelines", source, task, apart)
 
 
 def schedulers() -> Iterable[Row]:

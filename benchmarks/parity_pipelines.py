@@ -29,7 +29,7 @@ DISTILLED_GUIDANCE = 3.5
 def by_diffusers(case: Case, picture: Pixels) -> Pixels:
     """The pictures [B, 3, H, W] float32 0..1 of a case; `picture` [1, 3, H, W] is what is changed or steers."""
     pipeline = _pipeline(case)
-    with quiet(), torch.no_grad(), _means():
+    with quiet(), torch.no_grad(), means():
         images = pipeline(
             [PROMPT] * case.batch,
             num_inference_steps=case.steps,
@@ -44,7 +44,7 @@ def by_diffusers(case: Case, picture: Pixels) -> Pixels:
 
 
 @contextmanager
-def _means() -> Generator[None]:
+def means() -> Generator[None]:
     """Within the `with` block autoencoders answer with the mean of what they find likely: the control pictures of
     Stable Diffusion 3 and FLUX are encoded inside their pipelines, and would be drawn from that distribution.
     """

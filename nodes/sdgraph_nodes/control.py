@@ -10,9 +10,19 @@ from sdgraph.core.port import In, Out, port
 from sdgraph.models.checkpoint import controlnet_fingerprint, read_controlnet
 from sdgraph.models.controlnet import require_encoder
 from sdgraph.models.facts import controls_with, read_fact
-from sdgraph.payloads.control import Control, ControlBranch, ControlMode, Shows, require_kind
+from sdgraph.payloads.control import (
+    Control,
+    ControlBranch,
+    ControlMode,
+    Shows,
+    require_covering,
+    require_kind,
+    require_maskable,
+)
+from sdgraph.payloads.facts import picture_at
 from sdgraph.payloads.handles import ControlNetHandle, Dtype, VaeHandle
 from sdgraph.payloads.image import Image
+from sdgraph.payloads.mask import Mask
 from sdgraph_nodes.outputs import ControlOut
 
 
@@ -67,22 +77,30 @@ class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True)
     """What matters more: `prompt` weakens the picture's effect on the first layers, `control` does so too but lets the
     picture act on the positive side only, so that guidance amplifies it (guess mode)."""
     shows: In[Shows] = port("auto", linkable=False)
-    """What the picture shows, for networks that know several kinds (union networks of FLUX.1); `auto` is for all the
-    others."""
+    """What the picture shows, for networks that know several kinds (union networks of FLUX.1 and SDXL); `auto` is for
+    all the others. Pictures of one union network of SDXL, one after the other in a chain, are looked at together."""
     vae: In[VaeHandle | None] = port(None)
     """The autoencoder for networks that see latents, as most of Stable Diffusion 3 and FLUX.1 do; without it, the one
     that came with the denoiser. Others ignore it."""
 
+    mask: In[Mask | None] = port(None)
+    """For networks for inpainting: where the picture is to be drawn anew, so that they do not see it there. Of the size
+    of the picture; usually the mask of `sd.inpaint_latents`."""
+
     def infer(self, known: Known) -> Mapping[str, Any]:
         net, vae = known.get("net"), known.get("vae")
+        mask, image = picture_at(known, "mask"), picture_at(known, "image")
+        if mask is not None and image is not None:
+            require_covering(mask, image)
         if isinstance(net, ControlNetHandle):
             require_kind(net, self.shows)
+            require_maskable(net, self.mask is not None)
             if isinstance(vae, VaeHandle):
                 require_encoder(net, vae)
         return {"control": controls_with(known, "net", "image", (self.strength, self.start, self.end))}
 
     def run(self, ctx: RunContext) -> ControlOut:
         branch = ControlBranch(
-            self.net, self.image, self.strength, self.start, self.end, self.mode, self.shows, self.vae
+            self.net, self.image, self.strength, self.start, self.end, self.mode, self.shows, self.vae, self.mask
         )
         return ControlOut(control=(self.control or Control(())).with_branch(branch))

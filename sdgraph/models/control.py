@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.models import controlnet, ip_adapter, t2i_adapter
 from sdgraph.models.control_call import UNetCall, is_active
-from sdgraph.models.controlnet import OpenControlNet
+from sdgraph.models.controlnet import OpenControlNet, shown
 from sdgraph.models.ip_adapter import OpenImageAttention, OpenIPAdapter
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.t2i_adapter import OpenT2IAdapter, open_t2i_adapter
+from sdgraph.models.union_controlnet import OpenUnionNet, together
 from sdgraph.payloads.control import Branch, Control, ControlBranch, IPAdapterBranch, T2IAdapterBranch
 from sdgraph.payloads.handles import DenoiserHandle, PoolKey
 
@@ -110,21 +111,32 @@ def _opened(
     def tensor(array: Any) -> Tensor:
         return torch.tensor(array).to(unet.device, unet.dtype)
 
-    nets: list[OpenControlNet] = []
-    adapters: list[OpenT2IAdapter] = []
-    prompts: list[OpenIPAdapter] = []
     downscale = handle.space.downscale
-    for branch in branches:
-        model = models[branch.net.pool_key]
-        match branch:
-            case ControlBranch():
-                nets.append(OpenControlNet(branch, model, tensor(branch.image.pixels), downscale))
-            case T2IAdapterBranch():
-                adapters.append(open_t2i_adapter(branch, model, tensor(branch.image.pixels), downscale, unet))
-            case IPAdapterBranch():
-                prompts.append(OpenIPAdapter.see(branch, model, tensor, downscale))
+    nets = [
+        _net(group, models[group[0].net.pool_key], [tensor(shown(branch)) for branch in group], downscale)
+        for group in together([branch for branch in branches if isinstance(branch, ControlBranch)])
+    ]
+    adapters = [
+        open_t2i_adapter(branch, models[branch.net.pool_key], tensor(branch.image.pixels), downscale, unet)
+        for branch in branches
+        if isinstance(branch, T2IAdapterBranch)
+    ]
+    prompts = [
+        OpenIPAdapter.see(branch, models[branch.net.pool_key], tensor, downscale)
+        for branch in branches
+        if isinstance(branch, IPAdapterBranch)
+    ]
     attention = OpenImageAttention(unet, prompts) if prompts else None
     return OpenControl(nets, adapters, attention, tolerance)
+
+
+def _net(group: Sequence[ControlBranch], model: Any, pictures: Sequence[Tensor], downscale: int) -> OpenControlNet:
+    """The network of branches that one evaluation serves."""
+    first = group[0]
+    if not first.net.kinds:
+        return OpenControlNet(first, model, pictures[0], downscale)
+    more = tuple(zip(group[1:], pictures[1:], strict=True))
+    return OpenUnionNet(first, model, pictures[0], downscale, more)
 
 
 def _sum(parts: Sequence[list[Tensor]]) -> list[Tensor]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sdgraph.errors import ModelError
 from sdgraph.models.control_call import UNetCall, for_items, mismatch
 from sdgraph.models.families import FAMILIES
@@ -22,7 +25,7 @@ class OpenControlNet:
     branch: ControlBranch
     net: Any
     picture: Tensor
-    """[1 or B, 3, H, W] in 0..1."""
+    """[1 or B, 3, H, W] in 0..1, and -1 where it is hidden from a network for inpainting."""
     downscale: int
 
     def residuals(self, call: UNetCall) -> list[Tensor]:
@@ -31,12 +34,17 @@ class OpenControlNet:
         One forward for all conditionings it acts on; no forward, and an empty list, where it acts on none. Raises
         SamplingError [control-size], [control-batch].
         """
-        picture = for_items(self.picture, call, self.downscale)
         acting = self._acting(call)
         if not acting:
             return []
         whole = len(acting) == call.x.shape[0]
         rows = slice(None) if whole else acting
+        added = self._ask(call, rows)
+        return added if whole else [spread(part, acting, call.x.shape[0]) for part in added]
+
+    def _ask(self, call: UNetCall, rows: slice | list[int]) -> list[Tensor]:
+        """The network's answers for some items, each [n, C', h', w']."""
+        picture = for_items(self.picture, call, self.downscale)
         down, mid = self.net(
             call.x[rows],
             call.timestep[rows],
@@ -47,8 +55,7 @@ class OpenControlNet:
             added_cond_kwargs={name: value[rows] for name, value in call.added.items()} or None,
             return_dict=False,
         )
-        added: list[Tensor] = [*down, mid]
-        return added if whole else [spread(part, acting, call.x.shape[0]) for part in added]
+        return [*down, mid]
 
     def _acting(self, call: UNetCall) -> list[int]:
         """The items that it acts on: all, or those of positive conditionings."""
@@ -57,6 +64,15 @@ class OpenControlNet:
         if self.branch.mode != "control" and not self.net.config.global_pool_conditions:
             return list(items)
         return [item for item in items if not call.is_negative(item)]
+
+
+def shown(branch: ControlBranch) -> NDArray[np.float32]:
+    """The control picture [1 or B, 3, H, W] in 0..1, with -1 where the branch's mask hides it.
+
+    That is how networks for inpainting were trained (ControlNet 1.1, `control_v11p_sd15_inpaint`).
+    """
+    pixels = branch.image.pixels
+    return pixels if branch.mask is None else np.where(branch.mask.values > 0.5, np.float32(-1), pixels)
 
 
 def require_match(net: ControlNetHandle, denoiser: DenoiserHandle) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 from sdgraph.errors import ModelError
 from sdgraph.models.families import SPACES
 from sdgraph.models.layout import number
+from sdgraph.payloads.control import SHOWN
 
-CLASSES = ("ControlNetModel", "SD3ControlNetModel", "FluxControlNetModel")
-_HINT_CHANNELS = (16, 32, 96, 256)
+CLASSES = ("ControlNetModel", "ControlNetUnionModel", "SD3ControlNetModel", "FluxControlNetModel")
+_HINT_CHANNELS = {"ControlNetModel": (16, 32, 96, 256), "ControlNetUnionModel": (48, 96, 192, 384)}
 """diffusers' default channels of the layers that read the picture."""
+_UNION_KINDS = 6
+"""diffusers' default number of kinds of pictures."""
 _FLUX_PATCH = 4
 
 
@@ -25,6 +28,8 @@ def controlnet_facts(place: Path, config: Mapping[str, Any], source: str) -> dic
     match config.get("_class_name"):
         case "ControlNetModel":
             return _unet_facts(place, config)
+        case "ControlNetUnionModel":
+            return _unet_facts(place, config) | {"kinds": _union_kinds(place, config, source)}
         case "SD3ControlNetModel":
             return _sd3_facts(place, config, source)
         case "FluxControlNetModel":
@@ -45,7 +50,7 @@ def controlnet_family(config: Mapping[str, Any]) -> str:
 
 
 def _unet_facts(place: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    hint_channels = config.get("conditioning_embedding_out_channels") or _HINT_CHANNELS
+    hint_channels = config.get("conditioning_embedding_out_channels") or _HINT_CHANNELS[config["_class_name"]]
     return {
         "family": controlnet_family(config),
         "conditioning_width": number(place, config, "cross_attention_dim"),
@@ -53,10 +58,25 @@ def _unet_facts(place: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _union_kinds(place: Path, config: Mapping[str, Any], source: str) -> int:
+    """How many kinds of pictures a union network for SDXL knows."""
+    kinds = number(place, config, "num_control_type") if "num_control_type" in config else _UNION_KINDS
+    family = controlnet_family(config)
+    if family not in SHOWN or not 0 < kinds <= len(SHOWN[family]):
+        raise ModelError(
+            "model-kind-unsupported",
+            f"`{source}` is a union ControlNet of {family} for {kinds} kinds of pictures; those that are known are for "
+            f"SDXL, for up to {len(SHOWN['sdxl'])} kinds.",
+            "Use a union network for SDXL, or a ControlNet for one kind.",
+        )
+    return kinds
+
+
 def _sd3_facts(place: Path, config: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Stability AI's networks for Stable Diffusion 3.5 large see no prompt; theirs is a width of 0."""
     sees_prompt = config.get("joint_attention_dim", 0) is not None
-    if config.get("extra_conditioning_channels") or config.get("in_channels", 16) != SPACES["sd3"].channels:
+    further = config.get("extra_conditioning_channels") or 0
+    if further not in (0, 1) or config.get("in_channels", 16) != SPACES["sd3"].channels:
         raise _further_inputs(source)
     return {
         "family": "sd3",
@@ -64,6 +84,7 @@ def _sd3_facts(place: Path, config: Mapping[str, Any], source: str) -> dict[str,
         "downscale": SPACES["sd3"].downscale,
         "inner_width": inner_width(place, config),
         "sees": "latents",
+        "takes_mask": further == 1,
     }
 
 
@@ -90,6 +111,6 @@ def inner_width(place: Path, config: Mapping[str, Any]) -> int:
 def _further_inputs(source: str) -> ModelError:
     return ModelError(
         "model-kind-unsupported",
-        f"`{source}` is a ControlNet that takes a mask or a second picture.",
-        "Use one that takes one picture; masks work with `sd.inpaint_latents`.",
+        f"`{source}` is a ControlNet that takes further pictures, or latents of another shape.",
+        "Use one that takes one picture, or one for inpainting of Stable Diffusion 1, 2, 3 or XL.",
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Shapes = Mapping[str, tuple[int, ...]]
 _ORIGINAL = "control_model."
+_UNION_MARK = "task_embedding"
+"""What a union network for SDXL has for each kind of pictures."""
 _FAMILIES: Mapping[int, ConfigName] = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 """By the width of their conditioning."""
 
@@ -39,7 +41,7 @@ def read_controlnet_file(
     common |= {"allow_pickle": allow_pickle}
     described = read_config(resolve(config) / "config.json") if config else transformer_controlnet_config(shapes)
     content = combine(fingerprint_files(file.parent, {file}), repr(config and sorted(described or {})))
-    if described and described.get("_class_name") != "ControlNetModel":
+    if described and (described.get("_class_name") != "ControlNetModel" or _UNION_MARK in shapes):
         place = resolve(config) if config else file
         return ControlNetHandle(fingerprint=content, **common, **controlnet_facts(place, described, source))
     hint = _hint_channels(shapes)
@@ -51,6 +53,8 @@ def read_controlnet_file(
             f"`{source}` is no ControlNet of Stable Diffusion, SDXL or FLUX.1.",
             "Use a ControlNet's file, or the diffusers folder of one.",
         )
+    if _UNION_MARK in shapes:
+        common["kinds"] = shapes[_UNION_MARK][0]
     return ControlNetHandle(
         fingerprint=content, family=family, conditioning_width=width, downscale=2 ** (len(hint) - 1), **common
     )
@@ -64,7 +68,7 @@ def load_controlnet_file(file: Path, handle: ControlNetHandle, device: str) -> n
     tensors = _bare({name: tensor.to(number) for name, tensor in _read(file, handle.allow_pickle).items()})
     config = controlnet_config(handle, tensors)
     with torch.device("meta"), quiet():
-        model: Any = controlnet_class(handle.family).from_config(config)
+        model: Any = controlnet_class(handle).from_config(config)
     try:
         model.load_state_dict(_converted(tensors, handle, config), assign=True)
     except (RuntimeError, KeyError, AttributeError) as error:
@@ -75,9 +79,9 @@ def load_controlnet_file(file: Path, handle: ControlNetHandle, device: str) -> n
     return model.to(device).eval().requires_grad_(False)
 
 
-def controlnet_class(family: str) -> Any:
-    """The class of diffusers for the ControlNets of a family."""
-    match family:
+def controlnet_class(handle: ControlNetHandle) -> Any:
+    """The class of diffusers for a ControlNet."""
+    match handle.family:
         case "sd3":
             from diffusers.models.controlnets.controlnet_sd3 import SD3ControlNetModel
 
@@ -86,6 +90,10 @@ def controlnet_class(family: str) -> Any:
             from diffusers.models.controlnets.controlnet_flux import FluxControlNetModel
 
             return FluxControlNetModel
+        case _ if handle.kinds:
+            from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
+
+            return ControlNetUnionModel
         case _:
             from diffusers.models.controlnets.controlnet import ControlNetModel
 
@@ -117,9 +125,21 @@ def controlnet_config(handle: ControlNetHandle, tensors: Mapping[str, Tensor]) -
     name: Any = handle.family
     unet = read_config(shipped_config(name) / "unet" / "config.json")
     known = inspect.signature(ControlNetModel.__init__).parameters
-    channels = _hint_channels(shapes)
-    return {key: value for key, value in unet.items() if key in known} | {
-        "conditioning_embedding_out_channels": channels
+    config = {key: value for key, value in unet.items() if key in known}
+    return config | {"conditioning_embedding_out_channels": _hint_channels(shapes)} | _union_sizes(shapes)
+
+
+def _union_sizes(shapes: Shapes) -> dict[str, Any]:
+    """Of a union network, what it has beside the encoder; nothing for others."""
+    if _UNION_MARK not in shapes:
+        return {}
+    kinds, width = shapes[_UNION_MARK]
+    layers = {found.split(".")[1] for found in shapes if found.startswith("transformer_layes.")}
+    return {
+        "num_control_type": kinds,
+        "num_trans_channel": width,
+        "num_trans_layer": len(layers),
+        "num_proj_channel": shapes["spatial_ch_projs.weight"][0],
     }
 
 

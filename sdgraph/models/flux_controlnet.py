@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdgraph.models.flux_patches import pack, patch_places
 from sdgraph.models.transformer_control import OpenTransformerNet, Residuals, TransformerCall
-from sdgraph.payloads.control import SHOWN
+from sdgraph.payloads.control import kinds_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,9 +44,10 @@ class OpenFluxNet(OpenTransformerNet):
         """[items, 1]: what the picture shows, as a union network counts it."""
         import torch
 
-        if not self.branch.net.kinds:
+        kinds = kinds_of(self.branch.net)
+        if not kinds:
             return None
-        return torch.full((items, 1), SHOWN.index(self.branch.shows), dtype=torch.long, device=device)
+        return torch.full((items, 1), kinds.index(self.branch.shows), dtype=torch.long, device=device)
 
     def _dealt(self, answers: Residuals, transformer: Any) -> Residuals:
         """As the transformer's own forward deals them out: XLabs' answers in turn, others for neighbouring blocks."""

@@ -61,7 +61,7 @@ def _read(handle: ModelHandle, device: str) -> nn.Module | TextModel:
         case ControlNetHandle():
             if (file := locate(handle.source)).is_file():
                 return load_controlnet_file(file, handle, device)
-            return _load(controlnet_class(handle.family), handle, handle.component, device)
+            return _load(controlnet_class(handle), handle, handle.component, device)
         case T2IAdapterHandle():
             from diffusers.models.adapter import T2IAdapter
 

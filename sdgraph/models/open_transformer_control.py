@@ -6,6 +6,8 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sdgraph.errors import ModelError
 from sdgraph.models.flux_controlnet import OpenFluxNet
 from sdgraph.models.pool import ModelPool
@@ -14,7 +16,9 @@ from sdgraph.models.transformer_control import OpenTransformerControl, OpenTrans
 from sdgraph.models.vae import encode_image
 from sdgraph.payloads.control import Branch, ControlBranch
 from sdgraph.payloads.handles import DenoiserHandle, PoolKey, VaeHandle
+from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import require_same_space
+from sdgraph.payloads.mask import Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,12 +53,35 @@ def _seen(pool: ModelPool, branch: ControlBranch, model: Any, handle: DenoiserHa
     import torch
 
     if branch.net.sees == "pixels":
-        return (2 * torch.tensor(branch.image.pixels) - 1).to(device)
+        seen = 2 * torch.tensor(branch.image.pixels) - 1
+        return (seen if branch.mask is None else seen.masked_fill(_hidden(branch.mask), -1)).to(device)
     vae = _autoencoder(branch, handle)
     with pool.lease(vae, device) as coder:
-        latents = encode_image(coder, vae, branch.image).samples
-    seen = as_seen(latents, vae.space, model) if branch.net.family == "sd3" else latents
-    return seen.to(device)
+        latents = encode_image(coder, vae, _visible(branch)).samples
+    if branch.mask is not None:
+        return _with_mask(latents, branch.mask).to(device)
+    return (as_seen(latents, vae.space, model) if branch.net.family == "sd3" else latents).to(device)
+
+
+def _visible(branch: ControlBranch) -> Image:
+    """The control picture, black where a mask hides it."""
+    pixels = branch.image.pixels
+    return branch.image if branch.mask is None else Image(np.where(branch.mask.values > 0.5, np.float32(0), pixels))
+
+
+def _with_mask(latents: Tensor, mask: Mask) -> Tensor:
+    """Latents [B, C, h, w] and, as one more channel, 1 where the picture is seen (alimama's networks)."""
+    import torch
+
+    seen = 1 - torch.nn.functional.interpolate(torch.tensor(mask.values), size=latents.shape[-2:])
+    count = max(len(latents), len(seen))
+    return torch.cat([latents.expand(count, -1, -1, -1), seen.expand(count, -1, -1, -1)], dim=1)
+
+
+def _hidden(mask: Mask) -> Tensor:
+    import torch
+
+    return torch.tensor(mask.values) > 0.5
 
 
 def _autoencoder(branch: ControlBranch, handle: DenoiserHandle) -> VaeHandle:

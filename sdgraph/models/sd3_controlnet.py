@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class OpenSd3Net(OpenTransformerNet):
-    """InstantX's networks see the prompt but not its pooled vector; Stability AI's for 3.5 large the other way round,
-    and these share the transformer's embedding of patches.
+    """InstantX's networks, and alimama's for inpainting, see the prompt but not its pooled vector; Stability AI's for
+    3.5 large the other way round, and these share the transformer's embedding of patches.
     """
 
     __slots__ = ()
@@ -27,11 +27,15 @@ class OpenSd3Net(OpenTransformerNet):
             controlnet_cond=seen,
             conditioning_scale=self.branch.strength,
             encoder_hidden_states=None if config.joint_attention_dim is None else call.embedding[rows].to(kind),
-            pooled_projections=pooled.new_zeros(pooled.shape) if sees_no_pooled(self.net) else pooled,
+            pooled_projections=pooled.new_zeros(pooled.shape) if self._without_pooled else pooled,
             timestep=call.timestep[rows],
             return_dict=False,
         )[0]
         return Residuals(list(answers))
+
+    @property
+    def _without_pooled(self) -> bool:
+        return sees_no_pooled(self.net) or self.branch.net.takes_mask
 
     def _dealt(self, answers: Residuals, transformer: Any) -> Residuals:
         """Each answer for as many blocks as it takes, as the transformer's own forward deals them out."""

@@ -11,7 +11,7 @@ from sdgraph.errors import ModelError
 from sdgraph.models.feature_reuse import FeatureReuse, Stepping
 from sdgraph.models.token_merging import token_merging
 from sdgraph.payloads.handles import DenoiserHandle
-from sdgraph.payloads.shortcuts import Shortcuts
+from sdgraph.payloads.shortcuts import NO_SHORTCUTS, Shortcuts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +63,7 @@ def shortened(network: nn.Module, shortcuts: Shortcuts, sampling: Stepping) -> G
 def with_shortcuts(denoiser: DenoiserHandle, **fields: Any) -> DenoiserHandle:
     """The handle with other `Shortcuts` fields. Raises ModelError [shortcut-family] for what is no UNet."""
     shortcuts = replace(denoiser.shortcuts, **fields)
-    if shortcuts != Shortcuts() and denoiser.inner_width:
+    if shortcuts != NO_SHORTCUTS and denoiser.inner_width:
         raise ModelError(
             "shortcut-family",
             f"Merged tokens and reused features are for UNets (Stable Diffusion 1, 2, XL), and `{denoiser.source}` is "

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from sdgraph.core.porttype import Blob, Encoded, PortType, Shown
 from sdgraph.errors import SamplingError
+from sdgraph.payloads.facts import Sized
 from sdgraph.payloads.handles import (
     ControlNetHandle,
     HandleCodec,
@@ -30,10 +31,27 @@ guidance amplifies it; this is the guess mode of Zhang et al. 2023 and of diffus
 """
 
 
-Shows = Literal["auto", "canny", "tile", "depth", "blur", "pose", "gray", "low_quality"]
+Shows = Literal[
+    "auto",
+    "canny",
+    "tile",
+    "depth",
+    "blur",
+    "pose",
+    "gray",
+    "low_quality",
+    "soft_edge",
+    "normal",
+    "segments",
+    "repaint",
+]
 """What a control picture shows, for networks that know several kinds; "auto" is for those that know one."""
-SHOWN: tuple[Shows, ...] = ("canny", "tile", "depth", "blur", "pose", "gray", "low_quality")
-"""In the order in which the union networks for FLUX.1 (InstantX, Shakker) count them."""
+SHOWN: Mapping[str, tuple[Shows, ...]] = {
+    "flux": ("canny", "tile", "depth", "blur", "pose", "gray", "low_quality"),
+    "sdxl": ("pose", "depth", "soft_edge", "canny", "normal", "segments", "tile", "repaint"),
+}
+"""In the order in which the union networks of a family count them: InstantX's and Shakker's for FLUX.1, xinsir's for
+SDXL, for which lines of all kinds are `canny` and scribbles are `soft_edge`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +59,7 @@ class ControlBranch:
     """One ControlNet with its picture.
 
     Raises SamplingError [control-range] unless 0 <= start <= end <= 1, [control-kind] for a picture of a kind that the
-    network does not know.
+    network does not know, [control-mask] for a mask that it can't take, is missing or has another size.
     """
 
     net: ControlNetHandle
@@ -58,10 +76,15 @@ class ControlBranch:
     """What the picture shows; other than "auto" for union networks, and only for these."""
     vae: VaeHandle | None = None
     """The autoencoder of a network that sees latents; None: the one that came with the denoiser."""
+    mask: Mask | None = None
+    """What is hidden from a network for inpainting, 1 where it is: one for all pictures or one each, of their size."""
 
     def __post_init__(self) -> None:
         require_range(self.start, self.end)
         require_kind(self.net, self.shows)
+        require_maskable(self.net, self.mask is not None)
+        if self.mask is not None:
+            require_covering(self.mask, self.image)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +134,7 @@ class Control:
 
 def require_kind(net: ControlNetHandle, shows: Shows) -> None:
     """Raises SamplingError [control-kind] unless the network knows pictures that show this."""
-    known = SHOWN[: net.kinds] or ("auto",)
+    known = kinds_of(net) or ("auto",)
     if shows not in known:
         raise SamplingError(
             "control-kind",
@@ -120,6 +143,41 @@ def require_kind(net: ControlNetHandle, shows: Shows) -> None:
             else f"The ControlNet `{net.source}` knows one kind of pictures and can't be told that they show {shows}.",
             f"Set `shows` to {' or '.join(known)}.",
             port="shows",
+        )
+
+
+def kinds_of(net: ControlNetHandle) -> tuple[Shows, ...]:
+    """The kinds of pictures that a union network tells apart, in its order; none: it is told nothing."""
+    return SHOWN[net.family][: net.kinds] if net.kinds else ()
+
+
+def require_maskable(net: ControlNetHandle, masked: bool) -> None:
+    """Raises SamplingError [control-mask] for a network that needs a mask and gets none, or can't take one."""
+    if net.takes_mask and not masked:
+        raise SamplingError(
+            "control-mask",
+            f"The ControlNet `{net.source}` is for inpainting and needs to know what is masked.",
+            "Connect `mask`.",
+            port="mask",
+        )
+    if masked and net.sees == "latents" and not net.takes_mask:
+        raise SamplingError(
+            "control-mask",
+            f"The ControlNet `{net.source}` sees the latents of a whole picture, of which no part can be hidden.",
+            "Leave `mask` out, or use a network for inpainting.",
+            port="mask",
+        )
+
+
+def require_covering(mask: Sized, image: Sized) -> None:
+    """Raises SamplingError [control-mask] unless a mask has the size of the control picture, and fits its number."""
+    if (mask.width_px, mask.height_px) != (image.width_px, image.height_px) or mask.batch not in (1, image.batch):
+        raise SamplingError(
+            "control-mask",
+            f"{mask.batch} mask(s) of {mask.width_px}x{mask.height_px} px for {image.batch} control picture(s) of "
+            f"{image.width_px}x{image.height_px} px; expected one for all or one each, of their size.",
+            "Give a mask of the control picture.",
+            port="mask",
         )
 
 
@@ -162,13 +220,17 @@ def _encode(branch: Branch) -> tuple[dict[str, Any], dict[str, Blob]]:
         case ControlBranch():
             vae = branch.vae and HandleCodec(VaeHandle).encode(branch.vae).meta
             more = {"mode": branch.mode, "shows": branch.shows, "vae": vae}
-            return meta | more, {"pixels": array_blob(branch.image.pixels)}
+            return meta | more, {"pixels": array_blob(branch.image.pixels)} | _mask_blob(branch.mask)
         case T2IAdapterBranch():
             return meta, {"pixels": array_blob(branch.image.pixels)}
         case IPAdapterBranch():
             prompt = branch.prompt
             blobs = {"features": array_blob(prompt.features), "negative": array_blob(prompt.negative)}
-            return meta, blobs | ({"mask": array_blob(branch.mask.values)} if branch.mask else {})
+            return meta, blobs | _mask_blob(branch.mask)
+
+
+def _mask_blob(mask: Mask | None) -> dict[str, Blob]:
+    return {} if mask is None else {"mask": array_blob(mask.values)}
 
 
 def _decode(meta: Mapping[str, Any], place: str, blobs: Mapping[str, Blob]) -> Branch:
@@ -177,13 +239,15 @@ def _decode(meta: Mapping[str, Any], place: str, blobs: Mapping[str, Blob]) -> B
     arrays = {
         name.removeprefix(f"{place}."): array_of(blob) for name, blob in blobs.items() if name.startswith(f"{place}.")
     }
+    mask = Mask(arrays["mask"]) if "mask" in arrays else None
     if meta["kind"] == "ip_adapter":
-        mask = Mask(arrays["mask"]) if "mask" in arrays else None
         return IPAdapterBranch(net, ImagePrompt(arrays["features"], arrays["negative"]), mask=mask, **fields)
     if fields.get("vae"):
         fields["vae"] = HandleCodec(VaeHandle).decode(Encoded(fields["vae"], {}))
-    kind = ControlBranch if meta["kind"] == "controlnet" else T2IAdapterBranch
-    return kind(net, Image(arrays["pixels"]), **fields)
+    image = Image(arrays["pixels"])
+    if meta["kind"] == "controlnet":
+        return ControlBranch(net, image, mask=mask, **fields)
+    return T2IAdapterBranch(net, image, **fields)
 
 
 def _size_bytes(branch: Branch) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from sdgraph.core.porttype import Encoded, PortType, Shown
 from sdgraph.payloads.latents import LatentSpace
 from sdgraph.payloads.patch import Embedding, Patch
-from sdgraph.payloads.shortcuts import Shortcuts
+from sdgraph.payloads.shortcuts import NO_SHORTCUTS, Shortcuts
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 PoolKey = tuple[str, str, Dtype]
@@ -80,7 +80,7 @@ class DenoiserHandle(ModelHandle):
     """Length of a transformer's token vectors; 0: it is a UNet."""
     vae: VaeHandle | None = None
     """The autoencoder that came with a transformer: many of its ControlNets see latents."""
-    shortcuts: Shortcuts = Shortcuts()
+    shortcuts: Shortcuts = NO_SHORTCUTS
     """What is left out of its evaluations."""
 
 
@@ -140,6 +140,8 @@ class ControlNetHandle(ModelHandle):
     """What it is shown of the picture: the picture itself, or its latents."""
     kinds: int = 0
     """How many kinds of pictures a union network tells apart; 0: it knows one and is not told."""
+    takes_mask: bool = False
+    """Whether it takes a mask beside the latents of the picture, for inpainting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

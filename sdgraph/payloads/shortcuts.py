@@ -22,3 +22,7 @@ class Shortcuts:
     def reuses(self) -> bool:
         """Whether an evaluation may depend on those of the steps before."""
         return self.reuse_every > 1
+
+
+NO_SHORTCUTS = Shortcuts()
+"""Everything is computed."""

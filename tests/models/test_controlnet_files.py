@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.controlnets.controlnet_sd3 import SD3ControlNetModel
+from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
@@ -115,7 +118,11 @@ def test_without_a_configuration_a_file_is_described_as_a_copy_of_the_familys_en
 
 
 NETS = {
-    "sd3": ("synthetic:sd3-tiny/controlnet_canny", "synthetic:sd3-tiny/controlnet_promptless"),
+    "sd3": (
+        "synthetic:sd3-tiny/controlnet_canny",
+        "synthetic:sd3-tiny/controlnet_promptless",
+        "synthetic:sd3-tiny/controlnet_inpaint",
+    ),
     "flux": (
         "synthetic:flux-tiny/controlnet_canny",
         "synthetic:flux-tiny/controlnet_union",
@@ -205,7 +212,8 @@ def test_shapes_alone_describe_the_published_networks_for_transformers(name: str
         assert list(found["axes_dims_rope"]) == list(described["axes_dims_rope"])
 
 
-def test_a_network_that_takes_a_mask_too_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extra", [2, 4])
+def test_a_network_that_takes_further_pictures_is_refused(extra: int, tmp_path: Path) -> None:
     with quiet():
         net: Any = SD3ControlNetModel(
             num_layers=1,
@@ -213,11 +221,45 @@ def test_a_network_that_takes_a_mask_too_is_refused(tmp_path: Path) -> None:
             num_attention_heads=4,
             joint_attention_dim=96,
             caption_projection_dim=32,
-            extra_conditioning_channels=1,
+            extra_conditioning_channels=extra,
         )
     net.save_pretrained(str(tmp_path))
-    with pytest.raises(ModelError, match="takes a mask or a second picture") as caught:
+    with pytest.raises(ModelError, match="takes further pictures") as caught:
         read_controlnet(str(tmp_path))
+    assert caught.value.code == "model-kind-unsupported"
+
+
+def test_a_union_network_for_sdxl_in_a_file_is_that_of_the_folder(pool: ModelPool, tmp_path: Path) -> None:
+    source, path = "synthetic:sdxl-tiny/controlnet_union", tmp_path / "net.safetensors"
+    save_file(load_file(resolve(source) / "diffusion_pytorch_model.safetensors"), path)
+    described = read_controlnet(str(path), config=source)
+    assert (described.family, described.kinds) == ("sdxl", 8)
+    with pool.lease(described, "cpu") as file, pool.lease(read_controlnet(source), "cpu") as folder_net:
+        assert type(file).__name__ == "ControlNetUnionModel"
+        expected = folder_net.state_dict()
+        assert all(torch.equal(tensor, expected[name]) for name, tensor in file.state_dict().items())
+
+
+def test_shapes_alone_describe_the_published_union_network() -> None:
+    with torch.device("meta"):
+        published: Any = ControlNetUnionModel.from_config(
+            read_config(shipped_config("sdxl") / "unet" / "config.json") | {"num_control_type": 8}
+        )
+        tensors = published.state_dict()
+        handle = replace(read_controlnet("synthetic:sdxl-tiny/controlnet_union"), config="")
+        described: Any = ControlNetUnionModel.from_config(controlnet_config(handle, tensors))
+    assert {name: tensor.shape for name, tensor in described.state_dict().items()} == {
+        name: tensor.shape for name, tensor in tensors.items()
+    }
+
+
+@pytest.mark.parametrize(("kinds", "prompted"), [(9, "sdxl"), (6, "sd1")])
+def test_a_union_network_of_unknown_kinds_is_refused(kinds: int, prompted: str, tmp_path: Path) -> None:
+    place = shutil.copytree(resolve(f"{TINY[prompted]}/controlnet_canny"), tmp_path / "net")
+    config = read_config(place / "config.json") | {"_class_name": "ControlNetUnionModel", "num_control_type": kinds}
+    (place / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="union ControlNet") as caught:
+        read_controlnet(str(place))
     assert caught.value.code == "model-kind-unsupported"
 
 

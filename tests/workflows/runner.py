@@ -65,6 +65,8 @@ NAMES = (
     "preprocessors",
     "template",
     "soft_inpaint",
+    "inpaint_control",
+    "sdxl_union",
 )
 TINY = "synthetic:sd15-tiny"
 
@@ -96,7 +98,8 @@ def tiny(name: str) -> WorkflowDocument:
                 # Workflows of other families ship with a tiny model.
                 node.setdefault("values", {}).setdefault("source", TINY)
             elif node["type"] == "control.load":
-                node.setdefault("values", {}).setdefault("source", f"{TINY}/controlnet_canny")
+                if not node.get("values", {}).get("source", "").startswith("synthetic:"):
+                    node["values"] = {"source": f"{TINY}/controlnet_canny"}
             elif node["type"] == "model.lora_denoiser":
                 node["values"] = {"source": str(tiny_lora(TINY))}
             elif node["type"] == "text.embedding":

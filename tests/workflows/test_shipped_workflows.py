@@ -58,6 +58,8 @@ EXPOSED = {
     "preprocessors": SIZE | {"image", "seed"},
     "template": KNOBS | SIZE | {"first", "second", "third"},
     "soft_inpaint": KNOBS | SIZE | {"image", "feather_px"},
+    "inpaint_control": KNOBS | SIZE | {"image", "model", "controlnet"},
+    "sdxl_union": KNOBS | SIZE | {"image", "model", "controlnet", "edges_strength", "depth_strength"},
 }
 
 

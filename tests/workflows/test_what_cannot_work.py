@@ -389,6 +389,34 @@ CASES: dict[str, Case] = {
         {"net": CANNY, "applied": node("control.apply", net="net.net", image="two.image"), "sample": CONTROLLED},
         ("control-batch", "sample", "control"),
     ),
+    "a control picture's mask of another size": Case(
+        {
+            "net": CANNY,
+            "applied": node("control.apply", net="net.net", image="photo.image", mask="narrow.mask"),
+        },
+        ("control-mask", "applied", "mask"),
+    ),
+    "a ControlNet for inpainting without a mask": Case(
+        {
+            "net": node("control.load", {"source": "synthetic:sd3-tiny/controlnet_inpaint"}),
+            "applied": node("control.apply", net="net.net", image="photo.image"),
+        },
+        ("control-mask", "applied", "mask"),
+    ),
+    "a mask for a ControlNet that sees whole pictures": Case(
+        {
+            "net": node("control.load", {"source": "synthetic:flux-tiny/controlnet_canny"}),
+            "applied": node("control.apply", net="net.net", image="photo.image", mask="mask.mask"),
+        },
+        ("control-mask", "applied", "mask"),
+    ),
+    "a union ControlNet that is not told what its picture shows": Case(
+        {
+            "net": node("control.load", {"source": "synthetic:sdxl-tiny/controlnet_union"}),
+            "applied": node("control.apply", net="net.net", image="photo.image"),
+        },
+        ("control-kind", "applied", "shows"),
+    ),
     "a control that ends before it begins": Case(
         {
             "net": CANNY,

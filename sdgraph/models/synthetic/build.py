@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 CONTROL = "controlnet_canny"
+UNION = "controlnet_union"
 PREVIEW = "vae_tiny"
+_UNION_SHARED = (
+    *("in_channels", "down_block_types", "block_out_channels", "layers_per_block", "norm_num_groups"),
+    *("cross_attention_dim", "transformer_layers_per_block", "attention_head_dim", "use_linear_projection"),
+    *("addition_embed_type", "addition_time_embed_dim", "projection_class_embeddings_input_dim"),
+)
+"""What a union network has from its UNet."""
 _TINY_PREVIEW = {
     "encoder_block_out_channels": (8, 8, 8, 8),
     "decoder_block_out_channels": (8, 8, 8, 8),
@@ -55,6 +62,8 @@ def build(recipe: Recipe, root: Path) -> None:
     if recipe.tiny and (root / CONTROL).is_dir():
         unet = _new(partial(_class("UNet2DConditionModel").from_config, recipe.config("unet")), recipe)
         write_adapters(unet, root)
+        if recipe.base == "sdxl":
+            _save(_union(unet), root / UNION, recipe)
     if recipe.tiny:
         for name, make in transformer_nets(recipe).items():
             net = _new(make, recipe)
@@ -111,6 +120,20 @@ def _control(unet: nn.Module) -> nn.Module:
 
     maker: Any = ControlNetModel.from_unet
     control = maker(unet, conditioning_embedding_out_channels=(8, 8, 16, 16))
+    _train_a_little(control)
+    return control
+
+
+def _union(unet: nn.Module) -> nn.Module:
+    """As xinsir's for SDXL, of eight kinds of pictures."""
+    from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
+
+    config: Any = unet.config
+    shared = {name: config[name] for name in _UNION_SHARED}
+    width = config["block_out_channels"][0]
+    sizes = {"num_control_type": 8, "num_trans_channel": width, "num_proj_channel": width, "num_trans_head": 4}
+    maker: Any = ControlNetUnionModel
+    control = maker(**shared, **sizes, conditioning_embedding_out_channels=(8, 8, 16, 16))
     _train_a_little(control)
     return control
 

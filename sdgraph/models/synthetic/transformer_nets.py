@@ -9,6 +9,7 @@ from typing import Any
 from sdgraph.models.synthetic.recipes import Config, Recipe
 
 CANNY, UNION, PIXELS, PROMPTLESS = "controlnet_canny", "controlnet_union", "controlnet_pixels", "controlnet_promptless"
+INPAINT = "controlnet_inpaint"
 _SHARED = {
     "sd3": (
         *("sample_size", "patch_size", "in_channels", "out_channels", "attention_head_dim", "num_attention_heads"),
@@ -30,6 +31,8 @@ _KINDS: Mapping[str, Mapping[str, Config]] = {
             "use_pos_embed": False,
             "force_zeros_for_pooled_projection": False,
         },
+        # As alimama's: the mask beside the latents.
+        INPAINT: {"num_layers": 1, "extra_conditioning_channels": 1},
     },
     "flux": {
         CANNY: {"num_layers": 1, "num_single_layers": 1},
