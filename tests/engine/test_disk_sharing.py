@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from sdgraph.core.workflow import Workflow
+from sdgraph.engine.stores.base import Result
 from sdgraph.engine.stores.disk import DiskStore
-from tests.engine.disk import payloads, recordings
+from tests.engine.disk import key, payloads, recordings, tape
 from tests.engine.toys import Bench, Louder, Record
 
 
@@ -96,3 +98,43 @@ assert not store.take_problems()
     assert opened.info().entries == 50
     assert opened.verify() == (50, 0)
     opened.close()
+
+
+def test_a_file_that_is_cleaned_up_while_a_result_is_saved_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = (DiskStore(tmp_path / "store", payloads()) for _ in range(2))
+    store.save(key(1), tape())
+    encode, cleaned = store._encode, list[int]()
+
+    def clean_up_in_between(result: Result) -> Any:
+        found = encode(result)
+        if not cleaned:
+            cleaned.append(other.gc(budget_bytes=0)[0])
+        return found
+
+    monkeypatch.setattr(store, "_encode", clean_up_in_between)
+    store.save(key(2), tape())  # the same content: its file is there, and goes before its row is
+    assert cleaned == [1]
+    assert other.load(key(2)) is not None
+    assert [*store.take_problems(), *other.take_problems()] == []
+    store.close()
+    other.close()
+
+
+def test_what_another_process_cleans_up_while_it_is_read_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = (DiskStore(tmp_path / "store", payloads()) for _ in range(2))
+    store.save(key(1), tape())
+    read = store._objects.read
+
+    def clean_up_in_between(digest: str, check: str | None = None) -> Any:
+        other.gc(budget_bytes=0)
+        return read(digest, check)
+
+    monkeypatch.setattr(store._objects, "read", clean_up_in_between)
+    assert store.load(key(1)) is None
+    assert store.take_problems() == []
+    store.close()
+    other.close()

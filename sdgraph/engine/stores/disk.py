@@ -36,6 +36,8 @@ of another."""
 
 _SYNC_S = 0.1
 """What took as long to compute is safe from a loss of power at once, and everything after as long or with `flush`."""
+_TRIES = 3
+"""How often to write a result whose files others remove meanwhile."""
 _WORTH_CLAIMING_S = 1e-3
 """Ten times what taking a lease and giving it back takes."""
 
@@ -134,12 +136,10 @@ class DiskStore(Maintenance):
             return
         started = self._clock()
         try:
-            encoded = self._encode(result)
-            if encoded is None:
+            written = self._write(key, result)
+            if written is None:
                 return
-            manifest, written = encoded
             nbytes = sum(one.nbytes for one in written)
-            self._index.put(key, manifest, nbytes, result.elapsed_s)
             new = [one.nbytes for one in written if one.is_new]
             if new:
                 self._index.add_to_totals(len(new), sum(new))
@@ -152,6 +152,24 @@ class DiskStore(Maintenance):
         self._cost.learn(nbytes, self._clock() - started)
         if new and self._budget_bytes is not None:
             self._keep_to(self._budget_bytes)
+
+    def _write(self, key: CacheKey, result: Result) -> list[Written] | None:
+        """Write the objects of a result, then its row. None if it can't leave memory. Raises OSError, sqlite3.Error."""
+        for attempt in range(_TRIES):
+            encoded = self._encode(result)
+            if encoded is None:
+                return None
+            manifest, written = encoded
+            try:
+                with self._index.alone():
+                    for one in written:
+                        self._objects.touch(one.digest)
+                    self._index.put(key, manifest, sum(one.nbytes for one in written), result.elapsed_s)
+                return written
+            except FileNotFoundError:  # somebody has cleaned up in between
+                if attempt == _TRIES - 1:
+                    raise
+        return None
 
     def _sync(self) -> None:
         self._unsynced = False
@@ -206,9 +224,10 @@ class DiskStore(Maintenance):
             "If this happens often, check the disk.",
         )
         try:
-            if damaged_object is not None:
-                self._objects.remove(damaged_object)
-            self._index.remove(key)
+            with self._index.alone():
+                if damaged_object is not None:
+                    self._objects.remove_damaged(damaged_object)
+                self._index.remove(key)
         except (OSError, sqlite3.Error):
             return  # a store that can't be written to keeps the bad entry; it stays a miss
 

@@ -6,8 +6,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -61,7 +61,7 @@ class Index:
         self.path = path
         self.writable = True
         self._on_damage = on_damage
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._named = False
         """Whether the names of its files are on the disk."""
         try:
@@ -121,6 +121,22 @@ class Index:
                 self._connection = self._open_anew(error)
                 return execute(self._connection, statement, *arguments)
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Let nobody else write meanwhile, in this process or another; what is written here counts at the end."""
+        with self._lock:
+            self._fetch("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._end("ROLLBACK")
+                raise
+            self._end("COMMIT")
+
+    def _end(self, how: str) -> None:
+        if self._connection.in_transaction:  # an index that was started anew has none
+            self._fetch(how)
+
     def has(self, key: CacheKey) -> bool:
         return bool(self._fetch("SELECT 1 FROM entries WHERE key = ?", key))
 
@@ -171,12 +187,10 @@ class Index:
         """Note that entries are used now."""
         if self.writable:
             now = time.time()
-            with self._lock:
-                self._connection.execute("BEGIN IMMEDIATE")
+            with self.alone():
                 self._connection.executemany(
                     "UPDATE entries SET used_at = ? WHERE key = ?", ((now, key) for key in keys)
                 )
-                self._connection.execute("COMMIT")
 
     def touch(self, row: IndexRow) -> None:
         """Note that an entry was used."""

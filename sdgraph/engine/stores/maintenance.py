@@ -151,13 +151,15 @@ class Maintenance(ABC):
         """Remove everything that is not pinned, or everything. Returns the number of entries removed."""
         with self._maintained():
             kept = frozenset[CacheKey]() if pinned else self._pins.all()
-            rows = [row for row in self._index.rows() if row.key not in kept]
-            for row in rows:
-                self._index.remove(row.key)
-            named = {digest for row in self._index.rows() for digest in objects_of(row.manifest)}
-            for digest, path in self._objects.all():
-                if digest and digest not in named:  # another process may be writing a temporary file
-                    path.unlink(missing_ok=True)
+            with self._index.alone():  # as `collect` does
+                rows = [row for row in self._index.rows() if row.key not in kept]
+                for row in rows:
+                    self._index.remove(row.key)
+            with self._index.alone():
+                named = {digest for row in self._index.rows() for digest in objects_of(row.manifest)}
+                for digest, path in self._objects.all():
+                    if digest and digest not in named:  # another process may be writing a temporary file
+                        path.unlink(missing_ok=True)
             self.checkpoints.clear()
             for key in self._pins.all() - kept:
                 self._pins.remove(key)

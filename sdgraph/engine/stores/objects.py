@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -66,11 +67,15 @@ class ObjectFiles:
         digest, check, nbytes = name.hexdigest(), fast.hexdigest(), sum(len(part) for part in content)
         path = self.path(digest)
         if self._is_intact(digest):
-            os.utime(path)  # whoever cleans up sees that it is wanted again
             return Written(digest, check, nbytes, False)
         is_new = not path.exists()
         self._write(path, content)
         return Written(digest, check, nbytes, is_new)
+
+    def touch(self, digest: str) -> None:
+        """Let whoever cleans up see that an object is wanted. Raises FileNotFoundError if that comes too late."""
+        now = time.time_ns()  # the file system's own clock may be a few milliseconds behind
+        os.utime(self.path(digest), ns=(now, now))
 
     def _is_intact(self, digest: str) -> bool:
         # A file that is there may be damaged: trusting it would lose the result just computed.
@@ -109,25 +114,26 @@ class ObjectFiles:
         """The tensors of an object, compared with its name whatever else is known. Raises as `read`."""
         return self.read(digest)
 
-    def remove(self, digest: str) -> None:
-        """Remove an object if it is there. Raises OSError."""
-        self.path(digest).unlink(missing_ok=True)
-
-    def remove_unless_newer(self, digest: str, than: float) -> bool:
-        """Remove an object that nobody has written since `than` (seconds since 1970). Raises OSError."""
-        path = self.path(digest)
-        try:
-            if path.stat().st_mtime > than:
-                return False
-            path.unlink()
-        except FileNotFoundError:
-            return False
-        return True
+    def remove_damaged(self, digest: str) -> None:
+        """Remove an object, unless somebody has replaced it by a good one. Raises OSError."""
+        if not self._is_intact(digest):
+            self.path(digest).unlink(missing_ok=True)
 
     def all(self) -> Iterator[tuple[str, Path]]:
         """Every object's digest and path; temporary files come with an empty digest."""
         for path in self._folder.glob("??/*"):
             yield ("" if path.name.startswith(_WRITING) else path.stem), path
+
+
+def remove_unless_newer(path: Path, than: float) -> bool:
+    """Remove a file that nobody has wanted since `than` (seconds since 1970). Raises OSError."""
+    try:
+        if path.stat().st_mtime > than:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _read(path: Path) -> bytes | memoryview:

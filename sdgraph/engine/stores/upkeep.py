@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sdgraph.engine.stores.index import Index, IndexRow
-from sdgraph.engine.stores.objects import ObjectFiles
+from sdgraph.engine.stores.objects import ObjectFiles, remove_unless_newer
 
 _STRAY_AGE_S = 3600.0
 """Younger files may belong to a run that is writing now."""
@@ -20,12 +20,15 @@ def collect(
 ) -> tuple[int, int]:
     """Remove entries that may go until the objects fit the budget; returns entries removed and bytes freed.
 
-    Those least worth keeping go first: least recompute cost per byte, then longest unused.
+    Those least worth keeping go first: least recompute cost per byte, then longest unused. Whoever saves a result marks
+    its objects as wanted and adds its row while nobody else writes, and so is each file removed: so either its row is
+    among those read here, or its objects are younger, or whoever saves finds them gone and writes them again.
     """
-    began = time.time()
-    rows = list(index.rows())
+    with index.alone():
+        began = time.time()
+        rows = list(index.rows())
     readers = _readers(rows)
-    freed = _remove_strays(objects, readers)
+    freed = _remove_strays(index, objects, readers)
     sizes = {digest: size_bytes(path) for digest, path in objects.all() if digest}
     total, removed = sum(sizes.values()), 0
     for row in rows:
@@ -36,7 +39,7 @@ def collect(
         removed += 1
         for digest in objects_of(row.manifest):
             readers[digest] -= 1
-            if readers[digest] == 0 and objects.remove_unless_newer(digest, began):
+            if readers[digest] == 0 and _remove(index, objects.path(digest), began):
                 nbytes = sizes.pop(digest, 0)
                 total -= nbytes
                 freed += nbytes
@@ -79,13 +82,17 @@ def _named(rows: list[IndexRow]) -> Iterator[str]:
         yield from objects_of(row.manifest)
 
 
-def _remove_strays(objects: ObjectFiles, readers: dict[str, int]) -> int:
+def _remove_strays(index: Index, objects: ObjectFiles, readers: dict[str, int]) -> int:
     freed = 0
     before = time.time() - _STRAY_AGE_S
     for digest, path in objects.all():
         with suppress(FileNotFoundError):
             status = path.stat()
-            if digest not in readers and status.st_mtime < before:
-                path.unlink()
+            if digest not in readers and status.st_mtime < before and _remove(index, path, before):
                 freed += status.st_size
     return freed
+
+
+def _remove(index: Index, path: Path, unless_newer_than: float) -> bool:
+    with index.alone():
+        return remove_unless_newer(path, unless_newer_than)
