@@ -15,6 +15,7 @@ import aiohttp
 from sdgraph.client.transport import Transport, part, unreachable
 from sdgraph.core.document import WorkflowDocument, to_data
 from sdgraph.core.workflow import Workflow
+from sdgraph.server.installed import ModelList
 from sdgraph.server.preview_schemas import NodePreview
 from sdgraph.server.run_schemas import RunAccepted, RunList, RunOut, Status
 from sdgraph.server.schemas import CheckAnswer, Health, PlanAnswer, WorkflowList
@@ -57,6 +58,10 @@ class AsyncClient:
     async def workflows(self) -> WorkflowList:
         """The workflows that the server has."""
         return await self._transport.ask("GET", "/api/workflows", WorkflowList)
+
+    async def models(self) -> ModelList:
+        """The models that workflows can name on the server."""
+        return await self._transport.ask("GET", "/api/models", ModelList)
 
     async def check(self, workflow: AnyWorkflow, inputs: Mapping[str, Any] | None = None) -> CheckAnswer:
         """Everything that is wrong with a workflow."""

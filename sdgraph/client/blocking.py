@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from sdgraph.client.asynchronous import AnyWorkflow, AsyncClient, AsyncRun, Event
+from sdgraph.server.installed import ModelList
 from sdgraph.server.preview_schemas import NodePreview
 from sdgraph.server.run_schemas import RunList, RunOut, Status
 from sdgraph.server.schemas import CheckAnswer, Health, PlanAnswer, WorkflowList
@@ -83,6 +84,10 @@ class Client:
     def workflows(self) -> WorkflowList:
         """The workflows that the server has."""
         return self.wait(self._client.workflows())
+
+    def models(self) -> ModelList:
+        """The models that workflows can name on the server."""
+        return self.wait(self._client.models())
 
     def check(self, workflow: AnyWorkflow, inputs: Mapping[str, Any] | None = None) -> CheckAnswer:
         """Everything that is wrong with a workflow."""

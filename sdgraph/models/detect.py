@@ -35,19 +35,27 @@ class Detected:
 
 def detect_checkpoint(shapes: Shapes, source: str) -> Detected:
     """The kind of checkpoint. Raises ModelError [model-kind-unsupported], which names what the file is instead."""
-    special = _first(_OTHER_KINDS, shapes)
-    if special is None:
-        for prefix in UNET_PREFIXES:
-            config = _denoiser_config(shapes, prefix)
-            if config is not None:
-                return Detected(_FAMILY[config], config, prefix, vae_prefix(shapes))
-        special = _first(_PARTS, shapes) or _unknown(shapes)
-    name, hint = special
+    found = what_is(shapes)
+    if isinstance(found, Detected):
+        return found
+    name, hint = found
     raise ModelError(
         "model-kind-unsupported",
         f"`{source}` is {name}, expected a text-to-image checkpoint of Stable Diffusion, SDXL or FLUX.1.",
         hint,
     )
+
+
+def what_is(shapes: Shapes) -> Detected | tuple[str, str]:
+    """A checkpoint that can be used; of any other file what it is, in words, and what to do with it."""
+    special = _first(_OTHER_KINDS, shapes)
+    if special is not None:
+        return special
+    for prefix in UNET_PREFIXES:
+        config = _denoiser_config(shapes, prefix)
+        if config is not None:
+            return Detected(_FAMILY[config], config, prefix, vae_prefix(shapes))
+    return _first(_PARTS, shapes) or _unknown(shapes)
 
 
 def vae_prefix(shapes: Shapes) -> str | None:

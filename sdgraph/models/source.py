@@ -108,8 +108,13 @@ def locate(text: str) -> Path:
     return place
 
 
+def builtin_folders() -> list[Path]:
+    """The folders of the models that ship; `builtin:` and the folder's name is their reference."""
+    return sorted(index.parent for index in _ASSETS.glob("*/model_index.json"))
+
+
 def _builtin_names() -> list[str]:
-    return sorted(f"`builtin:{index.parent.name}`" for index in _ASSETS.glob("*/model_index.json"))
+    return [f"`builtin:{folder.name}`" for folder in builtin_folders()]
 
 
 def _hub_folder(source: ModelSource) -> Path:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from aiohttp import web
 
 from sdgraph.core.document import MAX_FILE_BYTES
-from sdgraph.server import about, editing, events, metrics, planning, previews, results, running, saved, uploads
+from sdgraph.models.inventory import Inventory
+from sdgraph.server import (
+    about,
+    editing,
+    events,
+    installed,
+    metrics,
+    planning,
+    previews,
+    results,
+    running,
+    saved,
+    uploads,
+)
 from sdgraph.server.editor import add_editor
 from sdgraph.server.events import add_hub
 from sdgraph.server.guard import Guard, add_security_headers, guarding
@@ -19,6 +32,7 @@ ROUTES: tuple[Route, ...] = (
     *about.ROUTES,
     *planning.ROUTES,
     *editing.ROUTES,
+    *installed.ROUTES,
     *running.ROUTES,
     *events.ROUTES,
     *previews.ROUTES,
@@ -50,6 +64,7 @@ def make_app(state: ServerState, guard: Guard) -> web.Application:
     add_hub(app, state.hub)
     add_kept(app, state.kept)
     app[metrics.METRICS] = state.metrics
+    app[installed.INVENTORY] = Inventory()
     add_editor(app)
     return app
 

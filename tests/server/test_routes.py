@@ -97,3 +97,11 @@ def test_a_run_tells_what_happened_to_resources(server: Running, monkeypatch: py
     server.heard(run_id, "run_finished")
     run = server.ask("GET", f"/api/runs/{run_id}").json
     assert (run["resources"], run["peak_memory_bytes"]) == ([moved], 1)
+
+
+def test_the_models_that_are_here_are_listed(server: Running) -> None:
+    reply = server.ask("GET", "/api/models")
+    found = {model["source"]: (model["kind"], model["origin"]) for model in reply.json["models"]}
+    assert reply.json["truncated"] is False
+    assert found["builtin:shapes"] == ("checkpoint", "builtin")
+    assert found["builtin:shapes/lora_neon"] == ("lora", "builtin")

@@ -42,6 +42,28 @@ export interface Health {
   readonly workers: readonly WorkerHealth[];
 }
 
+/** The models that are here, built-in ones first. */
+export interface ModelList {
+  readonly models: readonly ModelOut[];
+  /** There are more than are listed. */
+  readonly truncated: boolean;
+}
+
+/** A model that is here. */
+export interface ModelOut {
+  /** What the `source` of a node that loads it takes. */
+  readonly source: string;
+  /** What loads it; `other`: no node does. */
+  readonly kind: "checkpoint" | "vae" | "lora" | "embedding" | "controlnet" | "t2i_adapter" | "ip_adapter" | "text_encoder" | "image_encoder" | "other";
+  /** What it is, in words. */
+  readonly what: string;
+  /** The model family of a checkpoint. */
+  readonly family?: string;
+  readonly bytes: number;
+  /** `builtin`, `folder` (of `SDGRAPH_MODEL_FOLDERS`) or `hub` (its cache on this machine). */
+  readonly origin: string;
+}
+
 /** What became of one node. */
 export interface NodeOut {
   readonly status: "ran" | "hit" | "failed" | "skipped";
@@ -374,6 +396,12 @@ export interface Operations {
     readonly path: "/api/tokens";
     readonly request: TokensRequest;
     readonly answer: TokensAnswer;
+  };
+  /** List the models that workflows can name: built-in ones, those of the model folders and of the hub's cache. */
+  readonly get_models: {
+    readonly method: "GET";
+    readonly path: "/api/models";
+    readonly answer: ModelList;
   };
   /** Let a workflow run as soon as it is its turn. `Sdgraph-User` says whose turn that is. */
   readonly post_run: {
