@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -219,30 +219,41 @@ def verify(folder: Path) -> tuple[int, int]:
 
 
 def small_disk(folder: Path, edge_px: int) -> dict[str, Any]:
-    """Run with a store on a disk that is too small, and once more when there is room again."""
+    """Run with a store on a disk that has half the room it needs, then none at all; clean up there, and run again."""
     made = workflow(0, edge_px)
     expected = answer_of(*in_child(lambda: run_without_store(made)))
     with tempfile.TemporaryDirectory(prefix="sdgraph-full-", dir=folder) as name:
-        store = Path(name) / "store"
-        ballast = Path(name) / "ballast"
-        with ballast.open("wb", buffering=0) as file:
-            leave_bytes = edge_px * edge_px * 4 * BRANCHES * LENGTH // 2
-            while os.statvfs(name).f_bavail * os.statvfs(name).f_frsize > leave_bytes:
-                file.write(bytes(2**14))
-        full = answer_of(*in_child(lambda: run_again(made, store, expected)))
+        store, ballast = Path(name) / "store", Path(name) / "ballast"
+        fill(ballast, edge_px * edge_px * 4 * BRANCHES * LENGTH // 2)
+        half = answer_of(*in_child(lambda: run_again(made, store, expected)))
+        fill(ballast, 0)
+        none = answer_of(*in_child(lambda: run_again(made, store, expected)))
+        removed = answer_of(*in_child(lambda: clean_up(store)))
         ballast.unlink()
         again = answer_of(*in_child(lambda: run_again(made, store, expected)))
         good, bad = answer_of(*in_child(lambda: verify(store)))
     return {
-        "full_problems": full["problems"],
-        "full_wrong": len(full["wrong"]),
-        "full_stored": len(again["stored"]),
-        "then_ran": len(again["ran"]),
-        "then_wrong": len(again["wrong"]),
-        "then_problems": again["problems"],
+        "wrong": sum(len(run["wrong"]) for run in (half, none, again)),
+        "half_room_problems": half["problems"],
+        "no_room_problems": none["problems"],
+        "stored_without_room": len(none["stored"]),
+        "cleaned_up": removed,
+        "problems_with_room": again["problems"],
         "entries": good,
         "damaged": bad,
     }
+
+
+def fill(ballast: Path, leave_bytes: int) -> None:
+    with ballast.open("ab", buffering=0) as file, suppress(OSError):
+        while os.statvfs(ballast).f_bavail * os.statvfs(ballast).f_frsize > leave_bytes:
+            file.write(bytes(2**12))
+
+
+def clean_up(folder: Path) -> int:
+    """How many entries had to go so that the store is within half of what it has."""
+    with closing(DiskStore(folder, PAYLOADS)) as store:
+        return store.gc(store.info().nbytes // 2)[0]
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -259,9 +270,10 @@ def show(found: Mapping[str, Any]) -> None:
     )
     if full := found.get("small_disk"):
         print(
-            f"Full disk: {full['full_problems']}, wrong results {full['full_wrong']}; with room again "
-            f"{full['full_stored']} were stored, {full['then_ran']} ran, wrong results {full['then_wrong']}, "
-            f"damaged entries {full['damaged']} of {full['entries']}"
+            f"Full disk: {full['half_room_problems']}, without any room {full['no_room_problems']} with "
+            f"{full['stored_without_room']} results read, {full['cleaned_up']} cleaned up there, then "
+            f"{full['problems_with_room'] or 'no problems'}; wrong results {full['wrong']}, damaged entries "
+            f"{full['damaged']} of {full['entries']}"
         )
 
 

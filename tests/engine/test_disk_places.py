@@ -3,13 +3,15 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sdgraph.core.workflow import Workflow
 from sdgraph.engine.stores.disk import FORMAT_FOLDER, DiskStore
+from sdgraph.engine.stores.sqlite import connect
 from sdgraph.errors import StoreError
 from tests.engine.disk import key, payloads, tape
 from tests.engine.toys import Bench, Count
@@ -98,4 +100,68 @@ def test_an_index_that_another_process_keeps_locked_costs_one_result_and_not_the
     opened.save(key(2), tape())
     assert [opened.find(key(1)), opened.find(key(2))] == [None, "disk"]
     assert [problem.code for problem in opened.take_problems()] == ["store-busy"]
+    opened.close()
+
+
+class FullDisk:
+    """A disk without room for anything, until files of a store are removed. `benchmarks.crashes` fills a real one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.objects = folder / FORMAT_FOLDER / "objects"
+        self.held = self._count()
+
+    def _count(self) -> int:
+        return len(list(self.objects.glob("??/*")))
+
+    def usage(self, folder: object) -> SimpleNamespace:
+        return SimpleNamespace(free=0 if self._count() >= self.held else 2**30)
+
+    def connect(self, uri: str, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+        if "immutable" not in uri and self.usage(uri).free == 0:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+            raise error
+        return connect(uri, prepare)
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with ten results on a disk that is full."""
+    filled = DiskStore(tmp_path, payloads())
+    for number in range(10):
+        filled.save(key(number), tape(number, count=1_000, elapsed_s=1.0 + number))
+    filled.close()
+    disk = FullDisk(tmp_path)
+    monkeypatch.setattr("sdgraph.engine.stores.index.connect", disk.connect)
+    monkeypatch.setattr("shutil.disk_usage", disk.usage)
+    return tmp_path
+
+
+def test_a_store_on_a_disk_without_any_room_is_read_and_says_so(full: Path) -> None:
+    opened = DiskStore(full, payloads())
+    assert opened.load(key(3)) is not None
+    opened.save(key(20), tape(20.0))
+    assert opened.find(key(20)) is None
+    assert [problem.code for problem in opened.take_problems()] == ["store-disk-full"]
+    opened.close()
+
+
+def test_a_disk_without_any_room_can_be_cleaned_up(full: Path) -> None:
+    opened = DiskStore(full, payloads())
+    opened.take_problems()
+    removed, freed = opened.gc(budget_bytes=30_000)
+    assert removed == 3
+    assert freed == pytest.approx(12_000, rel=0.1)
+    assert [number for number in range(10) if opened.load(key(number))] == list(range(3, 10))
+    assert opened.verify() == (7, 0)
+    opened.save(key(20), tape(20.0))
+    assert opened.take_problems() == []
+    assert opened.clear() == 8
+    opened.close()
+
+
+def test_a_disk_without_any_room_can_be_cleared(full: Path) -> None:
+    opened = DiskStore(full, payloads())
+    assert opened.clear() == 10
+    assert opened.info().entries == 0
     opened.close()

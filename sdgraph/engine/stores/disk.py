@@ -6,7 +6,6 @@ before the row that names them, so a process killed at any moment leaves the sto
 
 from __future__ import annotations
 
-import errno
 import json
 import sqlite3
 import threading
@@ -25,7 +24,7 @@ from sdgraph.engine.stores.maintenance import Maintenance, unusable
 from sdgraph.engine.stores.manifest import put_together, read_digests, take_apart
 from sdgraph.engine.stores.objects import DamagedObject, ObjectFiles, Written, make_folder
 from sdgraph.engine.stores.pins import Pins
-from sdgraph.engine.stores.sqlite import is_code
+from sdgraph.engine.stores.sqlite import has_no_room, is_code
 from sdgraph.engine.stores.upkeep import collect, objects_of
 from sdgraph.engine.stores.writecost import WriteCost
 from sdgraph.errors import Problem
@@ -36,6 +35,7 @@ of another."""
 
 _SYNC_S = 0.1
 """What took as long to compute is safe from a loss of power at once, and everything after as long or with `flush`."""
+_FREE_SPACE = "Free space with `sdgraph cache gc`, or choose another folder with --cache DIR."
 _TRIES = 3
 """How often to write a result whose files others remove meanwhile."""
 _WORTH_CLAIMING_S = 1e-3
@@ -79,7 +79,10 @@ class DiskStore(Maintenance):
         self._leases = leases or Leases(folder / FORMAT_FOLDER / "leases.sqlite3")
         self._pins = Pins(folder / FORMAT_FOLDER / "pins")
         self._writes = self._index.writable
-        if not self._writes:
+        if self._index.full:
+            message = f"Results are not stored, because the disk of {folder} is full."
+            self._report("store-disk-full", message, _FREE_SPACE, once=True)
+        elif not self._writes:
             message = f"Results are not stored, because the folder {folder} can't be written to."
             self._report("store-read-only", message, "Stored results are used all the same.")
 
@@ -191,12 +194,10 @@ class DiskStore(Maintenance):
             self._report("store-busy", f"A result was not stored: {error}.", hint, once=True)
             return
         self._writes = False  # failing again at every node helps nobody
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        full = full or (isinstance(error, sqlite3.Error) and is_code(error, sqlite3.SQLITE_FULL))
         self._report(
-            "store-disk-full" if full else "store-unwritable",
+            "store-disk-full" if has_no_room(self.folder, error) else "store-unwritable",
             f"Results are no longer stored, because writing to {self.folder} failed: {error}.",
-            "Free space with `sdgraph cache gc`, or choose another folder with --cache DIR.",
+            _FREE_SPACE,
             once=True,
         )
 
@@ -244,7 +245,8 @@ class DiskStore(Maintenance):
         try:
             self._index.touch_all(keys)
         except sqlite3.Error as error:
-            self._unreadable(error)
+            if not has_no_room(self.folder, error):  # saving will tell
+                self._unreadable(error)
         return partial(self._leases.end_run, run)
 
     def flush(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sdgraph.engine.cachekey import CacheKey
 from sdgraph.engine.stores.objects import sync_folder
-from sdgraph.engine.stores.sqlite import connect, damage, execute, is_code, is_damage, use_wal
+from sdgraph.engine.stores.sqlite import connect, damage, execute, has_no_room, is_code, is_damage, use_wal
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -54,12 +54,13 @@ class Index:
     """The SQLite file in WAL mode: readers never wait, a killed writer leaves the last commit.
 
     A file that SQLite finds damaged is set aside, once, and the index starts anew; `on_damage` is told. A folder that
-    can't be written to is read (`writable` is False). Raises sqlite3.Error.
+    can't be written to, and one on a disk that is full (`full`), is read: `writable` is False. Raises sqlite3.Error.
     """
 
     def __init__(self, path: Path, on_damage: Callable[[str], None]) -> None:
         self.path = path
         self.writable = True
+        self.full = False
         self._on_damage = on_damage
         self._lock = threading.RLock()
         self._named = False
@@ -75,9 +76,9 @@ class Index:
         try:
             connection = connect(self.path.absolute().as_uri(), _prepare)
         except sqlite3.OperationalError as error:
-            if not is_code(error, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-                raise
-            if not self.path.exists():
+            self.full = has_no_room(self.path.parent, error)
+            forbidden = is_code(error, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+            if not (forbidden or self.full) or not self.path.exists():
                 raise
             if is_code(error, sqlite3.SQLITE_READONLY) and _may_write(self.path):
                 raise damage("its header forbids to write") from error
@@ -110,6 +111,13 @@ class Index:
         with self._lock:
             self._connection.close()
 
+    def reopen(self) -> None:
+        """Try again to write, where there was no room for it."""
+        with self._lock:
+            self._connection.close()
+            self.writable, self.full = True, False
+            self._connection = self._open()
+
     def _fetch(self, statement: str, *arguments: Any) -> list[Any]:
         with self._lock:
             try:
@@ -136,6 +144,13 @@ class Index:
     def _end(self, how: str) -> None:
         if self._connection.in_transaction:  # an index that was started anew has none
             self._fetch(how)
+
+    def try_to_write(self) -> None:
+        """Change nothing, in a way that fails where there is no room to change something."""
+        if self.writable:
+            with self.alone():
+                self._fetch("CREATE TABLE trial (place)")
+                self._fetch("DROP TABLE trial")
 
     def has(self, key: CacheKey) -> bool:
         return bool(self._fetch("SELECT 1 FROM entries WHERE key = ?", key))

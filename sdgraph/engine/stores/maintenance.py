@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import time
 from abc import ABC, abstractmethod
@@ -18,7 +19,8 @@ from sdgraph.engine.stores.index import Index, IndexRow
 from sdgraph.engine.stores.leases import Leases
 from sdgraph.engine.stores.objects import ObjectFiles
 from sdgraph.engine.stores.pins import Pins
-from sdgraph.engine.stores.upkeep import collect, count_objects, objects_of
+from sdgraph.engine.stores.sqlite import ROOM_BYTES, has_no_room
+from sdgraph.engine.stores.upkeep import collect, count_objects, objects_of, size_bytes
 from sdgraph.errors import StoreError
 
 
@@ -65,6 +67,8 @@ class Maintenance(ABC):
     _objects: ObjectFiles
     _leases: Leases
     _pins: Pins
+    _writes: bool
+    """Whether results are stored; not after a write has failed."""
 
     @abstractmethod
     def _load(self, key: CacheKey, *, thorough: bool = False) -> Result | None:
@@ -144,12 +148,14 @@ class Maintenance(ABC):
         """
         with self._maintained():
             freed_before = self.checkpoints.collect(self._index.has)
+            removed_before = self._make_room()
             removed, freed = collect(self._index, self._objects, budget_bytes, self._may_go())
-            return removed, freed_before + freed
+            return removed_before[0] + removed, freed_before + removed_before[1] + freed
 
     def clear(self, *, pinned: bool = False) -> int:
         """Remove everything that is not pinned, or everything. Returns the number of entries removed."""
         with self._maintained():
+            removed_before = self._make_room()[0]
             kept = frozenset[CacheKey]() if pinned else self._pins.all()
             with self._index.alone():  # as `collect` does
                 rows = [row for row in self._index.rows() if row.key not in kept]
@@ -164,7 +170,38 @@ class Maintenance(ABC):
             for key in self._pins.all() - kept:
                 self._pins.remove(key)
             self._count()
-            return len(rows)
+            return removed_before + len(rows)
+
+    def _make_room(self) -> tuple[int, int]:
+        """On a disk that is full, remove what has to go first: not even removing an entry works without some room.
+
+        Returns the number of entries removed and the bytes freed. Who is killed in between leaves entries that are
+        found to be missing their files.
+        """
+        try:
+            if not self._index.full:
+                self._index.try_to_write()
+                self._writes = self._index.writable
+                return 0, 0
+        except sqlite3.Error as error:
+            if not has_no_room(self.folder, error):
+                raise
+        rows, may_go = list(self._index.rows()), self._may_go()
+        gone: set[str] = set()
+        freed = 0
+        for row in filter(may_go, rows):
+            for digest in objects_of(row.manifest) - gone:
+                freed += size_bytes(self._objects.path(digest))
+                self._objects.path(digest).unlink(missing_ok=True)
+                gone.add(digest)
+            if shutil.disk_usage(self.folder).free >= ROOM_BYTES:
+                break
+        self._index.reopen()
+        self._writes = True
+        removed = [row.key for row in rows if not gone.isdisjoint(objects_of(row.manifest))]
+        for key in removed:
+            self._index.remove(key)
+        return len(removed), freed
 
     @contextmanager
     def _maintained(self) -> Generator[None]:
@@ -181,9 +218,13 @@ class Maintenance(ABC):
         return lambda row: row.key not in pinned and row.used_at <= before
 
     def _count(self) -> tuple[int, int]:
-        """Count the objects, and write that down for the next time."""
+        """Count the objects, and write that down for the next time if there is room."""
         counted = count_objects(self._objects)
-        self._index.set_totals(*counted)
+        try:
+            self._index.set_totals(*counted)
+        except sqlite3.Error as error:
+            if not has_no_room(self.folder, error):
+                raise
         return counted
 
 

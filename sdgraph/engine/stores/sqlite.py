@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+ROOM_BYTES = 2**18
+"""With this much room on a disk, SQLite can work."""
 WAIT_S = 10.0
 """How long to wait for another process that is writing."""
 
@@ -54,6 +59,16 @@ def is_damage(error: sqlite3.Error) -> bool:
     # With statements that are right, an SQL error means that the schema or a value was damaged.
     codes = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
     return is_code(error, *codes) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+def has_no_room(folder: Path, error: OSError | sqlite3.Error) -> bool:
+    """Whether a write failed because the disk, or what one may have of it, is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if is_code(error, sqlite3.SQLITE_FULL):
+        return True
+    # Of the file that its readers share SQLite says only that it could not be made longer.
+    return is_code(error, sqlite3.SQLITE_IOERR) and shutil.disk_usage(folder).free < ROOM_BYTES
 
 
 def damage(message: str) -> sqlite3.DatabaseError:
