@@ -49,6 +49,7 @@ from sdgraph_nodes.switch import Switch
 from sdgraph_nodes.t2i_adapter import ApplyT2IAdapter, LoadT2IAdapter
 from sdgraph_nodes.text_template import TextTemplate
 from sdgraph_nodes.tile_upscale import TileUpscale
+from sdgraph_nodes.upscale_with_model import LoadUpscaler, UpscaleWithModel
 from sdgraph_nodes.vae import VaeDecode, VaeEncode
 from sdgraph_nodes.values import BoolValue, FloatValue, IntValue, StringValue
 
@@ -102,6 +103,8 @@ PACK = NodePack(
         Join,
         Grid,
         TileUpscale,
+        LoadUpscaler,
+        UpscaleWithModel,
         DrawMask,
         GradientMask,
         MaskFromImage,

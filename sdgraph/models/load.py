@@ -17,6 +17,7 @@ from sdgraph.models.source import locate
 from sdgraph.models.text_files import open_text_files
 from sdgraph.models.towers import LoadedTower, TextModel
 from sdgraph.models.unchanged import require_unchanged
+from sdgraph.models.upscaler import load_upscaler
 from sdgraph.models.vae_source import vae_layout
 from sdgraph.models.weights import check_whole, damaged, weights_files
 from sdgraph.payloads.handles import (
@@ -28,6 +29,7 @@ from sdgraph.payloads.handles import (
     T2IAdapterHandle,
     TextEncoderHandle,
     TextTower,
+    UpscalerHandle,
     VaeHandle,
 )
 
@@ -68,6 +70,8 @@ def _read(handle: ModelHandle, device: str) -> nn.Module | TextModel:
             return _load(T2IAdapter, handle, handle.component, device)
         case IPAdapterHandle():
             return load_ip_adapter(handle, device)
+        case UpscalerHandle():
+            return load_upscaler(handle, device)
         case ImageEncoderHandle():
             from transformers import CLIPVisionModelWithProjection
 

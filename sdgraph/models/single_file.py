@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,8 +153,12 @@ def read_file_header(file: Path, allow_pickle: bool = False) -> Header:
     return Header({name: tuple(tensor.shape) for name, tensor in tensors.items()}, {})
 
 
-def read_pickle(file: Path, allow_pickle: bool, device: str = "cpu") -> dict[str, Any]:
+def read_pickle(
+    file: Path, allow_pickle: bool, device: str = "cpu", inside: Sequence[str] = ("state_dict",)
+) -> dict[str, Any]:
     """The tensors of a pickled checkpoint, by torch's reader that builds nothing but tensors and containers.
+
+    They may be `inside` one of these of its entries.
 
     Raises ModelError [model-pickle] unless it is allowed, [model-unsafe] for a pickle that asks for more.
     """
@@ -170,7 +174,8 @@ def read_pickle(file: Path, allow_pickle: bool, device: str = "cpu") -> dict[str
             f"{file} is not read: it is no plain pickle of tensors ({(str(error).splitlines() or [''])[0]:.120}).",
             "Get it as safetensors from its makers.",
         ) from error
-    found = content.get("state_dict", content) if isinstance(content, dict) else {}
+    named = content if isinstance(content, dict) else {}
+    found = next((named[name] for name in inside if isinstance(named.get(name), dict)), named)
     return {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
 
 

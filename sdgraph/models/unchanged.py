@@ -9,6 +9,7 @@ from sdgraph.models.ip_adapter_file import ip_adapter_fingerprint
 from sdgraph.models.layout import FolderLayout, Layout
 from sdgraph.models.source import locate
 from sdgraph.models.text_files import open_text_files
+from sdgraph.models.upscaler import upscaler_fingerprint
 from sdgraph.models.vae_source import vae_layout
 from sdgraph.payloads.handles import (
     ControlNetHandle,
@@ -16,6 +17,7 @@ from sdgraph.payloads.handles import (
     IPAdapterHandle,
     ModelHandle,
     TextEncoderHandle,
+    UpscalerHandle,
     VaeHandle,
 )
 
@@ -44,6 +46,8 @@ def present_fingerprint(handle: ModelHandle) -> str:
             return vae_layout(handle).fingerprint(handle.component)
         case IPAdapterHandle():
             return ip_adapter_fingerprint(handle.source)
+        case UpscalerHandle():
+            return upscaler_fingerprint(handle.source, allow_pickle=handle.allow_pickle)
         case ControlNetHandle() if (file := locate(handle.source)).is_file():
             return read_controlnet_file(
                 file, handle.source, handle.dtype, config=handle.config, allow_pickle=handle.allow_pickle

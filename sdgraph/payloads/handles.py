@@ -169,6 +169,11 @@ class ImageEncoderHandle(ModelHandle):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpscalerHandle(ModelHandle):
+    """A network that enlarges pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IPAdapterHandle(ModelHandle):
     """Attention layers through which a denoiser attends to pictures."""
 
@@ -278,5 +283,13 @@ IP_ADAPTER = PortType(
     "A handle of attention layers through which a denoiser attends to pictures.",
     "#b5179e",
     HandleCodec(IPAdapterHandle),
+    show=_show,
+)
+UPSCALER = PortType(
+    "UpscalerHandle",
+    UpscalerHandle,
+    "A handle of a network that enlarges pictures.",
+    "#83c5be",
+    HandleCodec(UpscalerHandle),
     show=_show,
 )

@@ -14,6 +14,7 @@ from sdgraph.payloads.handles import (
     IP_ADAPTER,
     T2I_ADAPTER,
     TEXT_ENCODER,
+    UPSCALER,
     VAE,
 )
 from sdgraph.payloads.image import IMAGE
@@ -39,4 +40,5 @@ PORT_TYPES: tuple[PortType[Any], ...] = (
     T2I_ADAPTER,
     IP_ADAPTER,
     IMAGE_ENCODER,
+    UPSCALER,
 )

@@ -67,6 +67,7 @@ NAMES = (
     "soft_inpaint",
     "inpaint_control",
     "sdxl_union",
+    "upscale_model",
 )
 TINY = "synthetic:sd15-tiny"
 

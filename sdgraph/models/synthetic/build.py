@@ -13,12 +13,14 @@ from sdgraph.models.synthetic.adapters import write_adapters
 from sdgraph.models.synthetic.recipes import Config, Recipe
 from sdgraph.models.synthetic.tokenizers import write_clip_tokenizer, write_t5_tokenizer
 from sdgraph.models.synthetic.transformer_nets import transformer_nets
+from sdgraph.models.synthetic.upscaler import write_upscaler
 
 if TYPE_CHECKING:
     from torch import nn
 
 CONTROL = "controlnet_canny"
 UNION = "controlnet_union"
+UPSCALER = "upscaler"
 PREVIEW = "vae_tiny"
 _UNION_SHARED = (
     *("in_channels", "down_block_types", "block_out_channels", "layers_per_block", "norm_num_groups"),
@@ -64,6 +66,7 @@ def build(recipe: Recipe, root: Path) -> None:
         write_adapters(unet, root)
         if recipe.base == "sdxl":
             _save(_union(unet), root / UNION, recipe)
+        write_upscaler(root / UPSCALER)
     if recipe.tiny:
         for name, make in transformer_nets(recipe).items():
             net = _new(make, recipe)
