@@ -55,6 +55,11 @@ export class Client {
     return this.json("GET", `/api/runs/${encodeURIComponent(id)}`);
   }
 
+  /** What a node gave, in small, by the key of its result. */
+  preview(key: string, signal?: AbortSignal): Answer<api.NodePreview> {
+    return this.json("GET", `/api/previews/${encodeURIComponent(key)}`, undefined, signal);
+  }
+
   async cancel(id: string): Promise<void> {
     await this.send("DELETE", `/api/runs/${encodeURIComponent(id)}`);
   }

@@ -34,6 +34,18 @@ describe("previews", () => {
     expect(store.get("a", "mine")).toBeDefined();
   });
 
+  it("of inner nodes are those of the node that people see; the newest counts", () => {
+    const store = new PreviewStore();
+    store.put(preview("sample/stage1"));
+    store.put(preview("sample/stage2"));
+    store.put(preview("sampler"));
+    expect(store.under("sample")).toBe(store.get("sample/stage2"));
+    store.remove("sample/stage2");
+    expect(store.under("sample")).toBe(store.get("sample/stage1"));
+    store.clear("r");
+    expect(store.under("sample")).toBeUndefined();
+  });
+
   it("tell who shows them", () => {
     const store = new PreviewStore();
     const told = vi.fn();

@@ -23,6 +23,12 @@ export class PreviewStore {
     return run === undefined || found?.run === run ? found?.url : undefined;
   }
 
+  /** The address of the newest preview of a node, or of one inside it. */
+  under(node: string): string | undefined {
+    const inside = [...this.shown].filter(([path]) => path === node || path.startsWith(`${node}/`));
+    return inside.at(-1)?.[1].url;
+  }
+
   /** Forget a node's preview: its result is there, or its run has ended. */
   remove(node: string): void {
     if (this.drop(node)) this.tell();
@@ -36,10 +42,10 @@ export class PreviewStore {
   }
 
   /** Call `listener` after every change; returns what ends that. */
-  subscribe(listener: Listener): () => void {
+  readonly subscribe = (listener: Listener): (() => void) => {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
-  }
+  };
 
   private drop(node: string): boolean {
     const found = this.shown.get(node);

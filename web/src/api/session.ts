@@ -3,12 +3,16 @@
 import { Client } from "./client";
 import type { RunEvent } from "./events";
 import { PreviewStore } from "./previews";
+import { NodeResults } from "./results";
 import { type Connection, EventSocket } from "./socket";
 import { takeToken } from "./token";
 
 export interface Session {
   readonly client: Client;
+  /** Of what is being drawn. */
   readonly previews: PreviewStore;
+  /** What nodes have made. */
+  readonly results: NodeResults;
   /** Call `listener` for every event from here on; returns what ends that. */
   onEvent(listener: (event: RunEvent) => void): () => void;
   onConnection(listener: (connection: Connection) => void): () => void;
@@ -23,6 +27,7 @@ const ENDS_NODE: ReadonlySet<string> = new Set(["node_cached", "node_finished", 
 /** A session whose socket is open. */
 export function openSession(client: Client): Session {
   const previews = new PreviewStore();
+  const results = new NodeResults({ ask: (key, signal) => client.preview(key, signal) });
   const events = new Set<(event: RunEvent) => void>();
   const watchers = new Set<(connection: Connection) => void>();
   const missed = new Set<(nothing: undefined) => void>();
@@ -31,6 +36,7 @@ export function openSession(client: Client): Session {
     event: (event) => {
       if (ENDS_NODE.has(event.type) && event.node !== undefined) previews.remove(event.node);
       else if (event.type === "run_finished") previews.clear(event.run_id);
+      if (event.type === "node_finished" && typeof event["key"] === "string") results.renew(event["key"]);
       tell(events, event);
     },
     preview: (preview) => previews.put(preview),
@@ -45,6 +51,7 @@ export function openSession(client: Client): Session {
   return {
     client,
     previews,
+    results,
     onEvent: (listener) => joining(events, listener),
     onConnection: (listener) => joining(watchers, listener),
     onMissed: (listener) => joining(missed, listener),

@@ -141,6 +141,22 @@ export interface Tokens {
   readonly segments: readonly Segment[];
 }
 
+/** What an output of a node looks like. */
+export interface OutputPreview {
+  /** A value itself, or a few words about what is no value. */
+  readonly text: string;
+  /** The pictures look somewhat like what the value stands for, as those of latents. */
+  readonly approximate?: boolean;
+  /** Of the first few pictures, small. */
+  readonly pictures?: readonly Picture[];
+}
+
+/** What a node gave, in small, by the key of its result. */
+export interface NodePreview {
+  readonly key: string;
+  readonly outputs: Readonly<Record<string, OutputPreview>>;
+}
+
 /** Whether a value of an output is a picture. */
 export function isPicture(value: unknown): value is Picture {
   const found = value as Partial<Picture> | null;

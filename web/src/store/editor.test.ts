@@ -274,6 +274,21 @@ describe("running", () => {
     expect(plans).toHaveLength(1);
   });
 
+  test("keys of results are kept over the next run, so that nodes go on showing what they made", async () => {
+    const { api, editor, state, settle } = await opened();
+    await state().startRun();
+    editor.receive(event("node_finished", { node: "sample", key: "k1" }));
+    editor.receive(event("node_cached", { node: "decode", key: "k2" }));
+    expect(state().made).toEqual({ sample: "k1", decode: "k2" });
+    await state().startRun();
+    api.finished = { run_id: "r1", status: "done", nodes: { sample: { status: "ran", key: "k3" } } } as unknown as Run;
+    editor.receive(event("run_finished", { status: "done" }));
+    await settle();
+    expect(state().made).toEqual({ sample: "k3", decode: "k2" });
+    state().openDocument(drawing());
+    expect(state().made).toEqual({});
+  });
+
   test("after a reload the run is shown again", async () => {
     const first = await opened();
     await first.state().startRun();

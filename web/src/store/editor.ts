@@ -53,6 +53,7 @@ export function createEditor(around: Surroundings): Editor {
       plan: { status: "none", plan: null },
       problems: [],
       run: null,
+      made: {},
       notices: [],
       focus: null,
     };
@@ -69,6 +70,7 @@ export function createEditor(around: Surroundings): Editor {
         selection: new Set(),
         file,
         run: null,
+        made: {},
         focus: null,
         problems: [],
       });

@@ -5,7 +5,7 @@ import { ApiError, problemsOf, sentence } from "../api/problems";
 import type { DocumentJson, PlanRequest, Run } from "../api/types";
 import { tidied } from "../model/codec";
 import { parseRef, type WorkflowDocument } from "../model/document";
-import { type Dict, type Json, own } from "../model/json";
+import { type Dict, type Json, own, put } from "../model/json";
 import { afterEvent, isActive, type NodeRun, queuedRun, type RunState } from "../model/runstate";
 import type { EditorStore } from "./editor";
 import type { Surroundings } from "./surroundings";
@@ -60,7 +60,7 @@ export class Runner {
     const { run } = this.store.getState();
     if (run === null || event.run_id !== run.id) return;
     const after = afterEvent(run, event);
-    if (after !== run) this.store.setState({ run: after });
+    if (after !== run) this.store.setState({ run: after, ...this.made(event) });
     if (event.type === "run_finished") void this.finish(run.id);
   }
 
@@ -71,7 +71,7 @@ export class Runner {
     try {
       const found = await this.around.api.run(id);
       this.document = this.store.getState().history.present;
-      this.store.setState({ run: this.told(queuedRun(id), found) });
+      this.store.setState({ run: this.told(queuedRun(id), found), made: this.keysOf(found) });
     } catch {
       this.around.keep(KEY, null); // the server knows nothing of it any more
     }
@@ -88,6 +88,7 @@ export class Runner {
     this.around.keep(KEY, id);
     const run = this.early.reduce(afterEvent, queuedRun(id));
     this.store.setState({ run });
+    for (const event of this.early) if (event.run_id === id) this.store.setState(this.made(event));
     if (!isActive(run)) void this.finish(id);
   }
 
@@ -96,10 +97,23 @@ export class Runner {
     try {
       const found = await this.around.api.run(id);
       const { run } = this.store.getState();
-      if (run?.id === id) this.store.setState({ run: this.told(run, found) });
+      if (run?.id === id) this.store.setState({ run: this.told(run, found), made: this.keysOf(found) });
     } catch (error) {
       this.store.getState().notify({ kind: "bad", text: sentence(error) });
     }
+  }
+
+  /** The key that an event tells of, with those known before. */
+  private made(event: RunEvent): { made?: Dict<string> } {
+    const { key, node } = event;
+    return node === undefined || typeof key !== "string" ? {} : { made: put(this.store.getState().made, node, key) };
+  }
+
+  private keysOf(found: Run): Dict<string> {
+    const told = Object.entries(found.nodes ?? {}).flatMap(([id, { status, key }]) =>
+      key && (status === "ran" || status === "hit") ? [[id, key] as const] : [],
+    );
+    return { ...this.store.getState().made, ...Object.fromEntries(told) };
   }
 
   private told(run: RunState, found: Run): RunState {

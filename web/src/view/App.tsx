@@ -91,5 +91,8 @@ let started = false;
 function follow(editor: Editor): () => void {
   if (!started) void editor.start();
   started = true;
-  return session().onEvent((event) => editor.receive(event));
+  const leave = [session().onEvent((event) => editor.receive(event)), session().onMissed(() => void editor.catchUp())];
+  return () => {
+    for (const end of leave) end();
+  };
 }

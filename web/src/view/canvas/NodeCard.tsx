@@ -120,7 +120,7 @@ function Body({ id, data, distance }: BodyProps) {
       )}
       {(hidden > 0 || look.open) &&
         (distance === "tiny" ? <div className={styles.more} /> : <More id={id} hidden={hidden} />)}
-      <CardPreview id={id} />
+      <CardPreview id={id} distance={distance} />
     </>
   );
 }

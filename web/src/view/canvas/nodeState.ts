@@ -1,6 +1,8 @@
 /** What a node's strip says: a problem, the run, or the plan, in this order. */
 
+import { openGraphName } from "../../model/document";
 import { own } from "../../model/json";
+import { type Made, madeBy } from "../../model/made";
 import { nodePlans, shortTime } from "../../model/nodeplan";
 import type { NodePlan, Plan } from "../../model/plan";
 import type { Problem } from "../../model/problem";
@@ -44,6 +46,13 @@ export function runOf(state: EditorState, id: string): NodeRun | null {
   const prefix = run === null ? null : openPrefix(state);
   if (run === null || prefix === null) return null;
   return own(run.nodes, prefix + id) ?? insideOf(run, `${prefix}${id}/`);
+}
+
+/** The results that a node of the open graph stands for. */
+export function madeOf(state: EditorState, id: string): readonly Made[] {
+  const prefix = openPrefix(state);
+  if (prefix === null) return [];
+  return madeBy(state.history.present, openGraphName(state.path), prefix, id, state.plan.plan, state.made);
 }
 
 export function problemsAt(state: EditorState, id: string): Problem[] {
@@ -109,9 +118,25 @@ function running(run: NodeRun): NodeStatus {
   return { tone: "running", text: `Step ${done} of ${total}`, progress: Math.min(1, done / total) };
 }
 
+const inside = new WeakMap<RunState["nodes"], Map<string, NodeRun[]>>();
+
+/** The nodes inside each node, by its path with a "/". */
+function insides(run: RunState): ReadonlyMap<string, NodeRun[]> {
+  const found = inside.get(run.nodes);
+  if (found !== undefined) return found;
+  const all = new Map<string, NodeRun[]>();
+  for (const [path, node] of Object.entries(run.nodes))
+    for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {
+      const name = path.slice(0, end + 1);
+      all.set(name, [...(all.get(name) ?? []), node]);
+    }
+  inside.set(run.nodes, all);
+  return all;
+}
+
 function insideOf(run: RunState, prefix: string): NodeRun | null {
-  const inner = Object.entries(run.nodes).flatMap(([id, node]) => (id.startsWith(prefix) ? [node] : []));
-  if (inner.length === 0) return null;
+  const inner = insides(run).get(prefix);
+  if (inner === undefined) return null;
   const active = inner.find((node) => node.status === "running") ?? inner.find((node) => node.status === "failed");
   if (active !== undefined) return active;
   const elapsed_s = inner.reduce((sum, node) => sum + (node.elapsed_s ?? 0), 0);
