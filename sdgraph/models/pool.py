@@ -21,6 +21,7 @@ from sdgraph.models.patches.state import ModelState
 from sdgraph.models.placing import CPU, give_back, model_bytes, move_model
 from sdgraph.models.pool_events import Listener, PoolAction, PoolEvent, name_of, tell_run
 from sdgraph.models.residents import Key, Resident, Residents, Slot
+from sdgraph.models.streaming import Streamed
 from sdgraph.models.towers import TextModel
 from sdgraph.models.transfers import ARRIVALS_BYTES, Arrivals
 from sdgraph.models.weights_bytes import weights_bytes
@@ -57,7 +58,8 @@ class ModelPool:
 
     Models that nobody uses stay for their next use. When a device's budget is used up, the least recently used of them
     leaves: to the CPU, from where it comes back by a transfer, while the CPU's budget has room for it; else its memory
-    is freed. Models in use and pinned ones stay.
+    is freed. Models in use and pinned ones stay. A denoiser that is larger than the budget waits on the CPU, and its
+    weights come piece by piece.
     """
 
     def __init__(
@@ -171,34 +173,81 @@ class ModelPool:
             self._tell_freed(freed)
 
     def _prepare(self, slot: Slot, handle: ModelHandle) -> ModelState:
-        """Get the model to its device, by loading or moving it, and bring it to the handle's patches."""
+        """Get the model to its device, by loading, moving or streaming it, and bring it to the handle's patches."""
         if slot.model is None:
             self._load_into(slot, handle)
-        elif slot.place != slot.home:
+        assert slot.state is not None  # set with the model
+        room_bytes = self._streaming_room(slot, handle)
+        self._leave_stream(slot, handle, room_bytes)
+        if room_bytes is None and slot.place != slot.home:
             self._make_room(slot.home, slot.size_bytes)
             self._transfer(slot, slot.home, "returned")
-        assert slot.state is not None  # set with the model
         self._set_attention(slot, handle)
         try:
-            slot.state.bring_to(handle)
+            slot.state.bring_to(handle, None if room_bytes is None else slot.home)
         finally:
             with self._lock:
-                slot.size_bytes = slot.weights_bytes + slot.state.extra_bytes
+                slot.measure()
             self._make_room(slot.home)
+        if room_bytes is not None and slot.streamed is None:
+            self._stream(slot, room_bytes)
         return slot.state
 
     def _load_into(self, slot: Slot, handle: ModelHandle) -> None:
         started = time.perf_counter()
-        self._make_room(slot.home, weights_bytes(handle) or 0)
-        model = self._load(handle, slot.home)
+        slot.expected_bytes = weights_bytes(handle) or 0
+        place = slot.home if self._streaming_room(slot, handle) is None else CPU
+        self._make_room(place, slot.expected_bytes)
+        model = self._load(handle, place)
         with self._lock:
-            slot.take(model, handle, model_bytes(model))
+            slot.take(model, handle, model_bytes(model), place)
             if self.compile == "blocks" and isinstance(handle, DenoiserHandle):
                 slot.compiled = CompiledBlocks(cast("nn.Module", model), name_of(handle), slot.home, self._say)
             if handle.source in self._pinned:
                 self._residents.pinned.add(handle.pool_key)
             self.load_count += 1
         self._tell("loaded", slot, time.perf_counter() - started)
+
+    # Models that are larger than their device.
+
+    def _streaming_room(self, slot: Slot, handle: ModelHandle) -> int | None:
+        """What a model may take of its device when it can't be there as a whole; None: it can."""
+        if slot.home == CPU or not isinstance(handle, DenoiserHandle):
+            return None
+        if thrift().streamed:
+            return 0
+        budget = self._residents.budget_of(slot.home)
+        # A budget of 0 is no device's memory: it says that nothing is to wait there.
+        return budget if budget and slot.expected_bytes > budget else None
+
+    def _leave_stream(self, slot: Slot, handle: ModelHandle, room_bytes: int | None) -> None:
+        """Have the model in one place, on the CPU, unless it is on the stream just as it is to be."""
+        assert slot.state is not None
+        if slot.streamed is not None:
+            if slot.streamed.room_bytes == room_bytes and slot.state.fits(handle):
+                return
+            self._gather(slot)
+        elif room_bytes is not None and slot.place != CPU:
+            slot.state.to_base()
+            self._transfer(slot, CPU, "offloaded")
+
+    def _stream(self, slot: Slot, room_bytes: int) -> None:
+        self._make_room(slot.home, room_bytes)
+        started = time.perf_counter()
+        streamed = Streamed(slot.model, slot.home, room_bytes)
+        with self._lock:
+            slot.streamed, slot.place = streamed, slot.home
+            slot.measure()
+        self._tell("streamed", slot, time.perf_counter() - started)
+
+    def _gather(self, slot: Slot) -> None:
+        """Take a model off the stream; it is on the CPU then."""
+        assert slot.streamed is not None
+        slot.streamed.stop()
+        with self._lock:
+            slot.streamed, slot.place = None, CPU
+            slot.measure()
+        give_back(slot.home)
 
     def _set_attention(self, slot: Slot, handle: ModelHandle) -> None:
         wanted: AttentionBackend = "sliced" if thrift().sliced_attention else self.attention
@@ -237,11 +286,16 @@ class ModelPool:
 
     def _park(self, slot: Slot) -> bool:
         """Move a model to the CPU, without its patches, if its budget has room or gets it; else False."""
+        assert slot.state is not None
+        if slot.streamed is not None:
+            self._gather(slot)
+            slot.state.to_base()
+            self._tell("offloaded", slot, 0.0)
+            return True
         self._make_room(CPU, slot.weights_bytes)
         with self._lock:
             if not self._residents.fits(CPU, slot.weights_bytes):
                 return False
-        assert slot.state is not None
         slot.state.to_base()
         try:
             self._transfer(slot, CPU, "offloaded")
@@ -254,9 +308,8 @@ class ModelPool:
         started, left = time.perf_counter(), slot.place
         self._move(slot.model, device)
         with self._lock:
-            assert slot.state is not None
             slot.place = device
-            slot.size_bytes = slot.weights_bytes + slot.state.extra_bytes
+            slot.measure()
             self.move_count += 1
         give_back(left)
         self._tell(what, slot, time.perf_counter() - started)

@@ -9,9 +9,10 @@ from typing import Any, Literal, TypeAlias
 from sdgraph.core.context import current_context
 from sdgraph.payloads.handles import ModelHandle
 
-PoolAction = Literal["loaded", "offloaded", "returned", "freed", "compiled", "recompiled"]
-"""`offloaded`: from its device to the CPU; `returned`: the way back; `freed`: its memory was given back. `compiled`: a
-part of it, at its first call; `recompiled`: again, because what it saw had another shape."""
+PoolAction = Literal["loaded", "offloaded", "returned", "streamed", "freed", "compiled", "recompiled"]
+"""`offloaded`: from its device to the CPU; `returned`: the way back; `streamed`: it waits on the CPU, and from here on
+comes piece by piece; `freed`: its memory was given back. `compiled`: a part of it, at its first call; `recompiled`:
+again, because what it saw had another shape."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 from sdgraph.models.compiled import CompiledBlocks
 from sdgraph.models.patches.state import ModelState
+from sdgraph.models.placing import CPU
 from sdgraph.models.pool_events import name_of
+from sdgraph.models.streaming import Streamed
 from sdgraph.payloads.handles import ModelHandle, PoolKey
 
 Key = tuple[str, str, str, str, int]
@@ -30,32 +32,44 @@ class Slot:
     state: ModelState | None = None
     name: str = ""
     place: str = ""
-    """The device where its weights are."""
+    """The device where its weights are; of a streamed model, where they come."""
+    streamed: Streamed | None = None
+    """Of a model whose weights wait on the CPU and come piece by piece."""
     attention: str = "auto"
     """How it computes attention."""
     compiled: CompiledBlocks | None = None
     """Of a denoiser whose blocks are compiled."""
     leases: int = 0
     """How often the thread that holds `lock` has leased the model."""
+    expected_bytes: int = 0
+    """Of the weights, by the headers of their files; 0: not known."""
     weights_bytes: int = 0
     size_bytes: int = 0
-    """Of the weights and of what patches keep beside them."""
+    """At its place: of the weights and of what patches keep beside them."""
+    host_bytes: int = 0
+    """The same on the CPU, of a streamed model."""
     users: int = 0
     """Threads that run, load or move the model, or wait for it."""
     last_used: int = 0
 
-    def take(self, model: Any, handle: ModelHandle, weights_bytes: int) -> None:
-        """Hold a model that was just loaded."""
+    def take(self, model: Any, handle: ModelHandle, weights_bytes: int, place: str) -> None:
+        """Hold a model that was just loaded to `place`."""
         self.model, self.state = model, ModelState(model)
-        self.name, self.place = name_of(handle), self.home
+        self.name, self.place = name_of(handle), place
         self.weights_bytes = self.size_bytes = weights_bytes
 
     def drop(self) -> int:
         """Let go of the model; returns the bytes that it had."""
-        freed = self.size_bytes
-        self.model = self.state = self.compiled = None
-        self.weights_bytes = self.size_bytes = 0
+        freed = self.size_bytes + self.host_bytes
+        self.model = self.state = self.compiled = self.streamed = None
+        self.weights_bytes = self.size_bytes = self.host_bytes = 0
         return freed
+
+    def measure(self) -> None:
+        """Count again what the model takes, and where."""
+        assert self.state is not None  # asked of a model that is there
+        whole = self.weights_bytes + self.state.extra_bytes
+        self.size_bytes, self.host_bytes = (whole, 0) if self.streamed is None else (self.streamed.device_bytes, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +82,11 @@ class Resident:
     home: str
     """Where it runs; another device than `device` when it was offloaded."""
     bytes: int
+    """On `device`."""
     users: int
     pinned: bool
+    streamed: bool = False
+    """Whether it waits on the CPU, and comes to `device` piece by piece."""
 
 
 class Residents:
@@ -88,7 +105,8 @@ class Residents:
 
     def bytes_on(self, device: str | None = None) -> int:
         """Memory of models on a device, or on all."""
-        return sum(slot.size_bytes for slot in self.slots.values() if device in (None, slot.place))
+        waiting = sum(slot.host_bytes for slot in self.slots.values()) if device in (None, CPU) else 0
+        return waiting + sum(slot.size_bytes for slot in self.slots.values() if device in (None, slot.place))
 
     def fits(self, device: str, more_bytes: int) -> bool:
         """Whether a device's budget leaves room for so many bytes more."""
@@ -114,7 +132,15 @@ class Residents:
     def listed(self) -> tuple[Resident, ...]:
         """What is in memory, the most recently used first."""
         return tuple(
-            Resident(slot.name, slot.place, slot.home, slot.size_bytes, slot.users, key[:3] in self.pinned)
+            Resident(
+                slot.name,
+                slot.place,
+                slot.home,
+                slot.size_bytes,
+                slot.users,
+                key[:3] in self.pinned,
+                slot.streamed is not None,
+            )
             for key, slot in sorted(self.slots.items(), key=lambda entry: -entry[1].last_used)
             if slot.model is not None
         )

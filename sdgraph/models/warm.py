@@ -103,7 +103,7 @@ def _compile(
         return model
     graphs, before_s = compilation.graphs, compilation.elapsed_s
     own = [need for need in needs if any(other.pool_key == handle.pool_key for other in need.handles)]
-    sizes = {(need.shown, need.prompts): need for need in own if need.shown is not None}
+    sizes = {(need.shown, need.prompts): need for need in own if need.shown and need.prompts}
     problem = next(filter(None, [_rehearsed(handle, need, pool, device) for need in sizes.values()]), None)
     problem = compilation.problem or problem
     return replace(

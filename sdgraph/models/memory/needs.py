@@ -26,7 +26,7 @@ class Need:
     shown: PictureFact | None = None
     """What a network of this node sees at once: the pictures or, of tiled ones, a tile of them. None: not known."""
     prompts: int = 1
-    """Under how many conditionings at once: 2 with a negative one."""
+    """Under how many conditionings at once: 2 with a negative one, 0 where no network predicts anything."""
 
     def entry(self, device: str) -> str:
         """What its measurements are kept under."""
@@ -47,7 +47,7 @@ def needs_of(graph: Graph, running: Collection[str]) -> tuple[Need, ...]:
         handles = tuple(_handles(facts.get(ref) for ref in node.links.values()))
         if handles:
             picture = sizes.get(name)
-            prompts = 2 if "negative" in node.links else 1
+            prompts = len({"positive", "negative"} & node.links.keys())
             pixels = _pixels(handles, picture)
             found.append(Need(name, node.spec.type, handles, pixels, _shown(picture, node.values), prompts))
     return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -11,6 +11,7 @@ from sdgraph.core.context import RunContext
 from sdgraph.core.recovery import Remedy
 from sdgraph.errors import NodeError, SdgraphError
 from sdgraph.models.memory.thrift import more_thrift
+from sdgraph.models.placing import CPU
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.control import Control
 from sdgraph.payloads.handles import DenoiserHandle, ModelHandle, VaeHandle
@@ -60,14 +61,18 @@ class MemoryRecovery:
             f"models that this node does not use left {context.device}, and torch gave its spare memory back",
             lambda: _freed(context, handles),
         )
-        draws = any(isinstance(handle, DenoiserHandle) for handle in handles)
+        denoisers = [handle for handle in handles if isinstance(handle, DenoiserHandle)]
+        draws = bool(denoisers)
         codes = [handle for handle in handles if isinstance(handle, VaeHandle)]
+        if not _are_there(denoisers, context):  # which nothing helps that makes pictures smaller
+            yield from _streaming(context.device)
         if draws or (codes and _batch(inputs) > 1):
             text = "pictures and conditionings went through the network one at a time"
             yield Remedy("one_at_a_time", text, lambda: more_thrift(one_at_a_time=True))
         if draws:
             text = "attention was computed in slices"
             yield Remedy("sliced_attention", text, lambda: more_thrift(sliced_attention=True))
+            yield from _streaming(context.device)
         if codes:
             yield from _tilings(inputs, blended=any(handle.tiny for handle in codes))
 
@@ -96,6 +101,18 @@ def _freed(context: RunContext, handles: tuple[ModelHandle, ...]) -> Generator[N
     gc.collect()
     context.service(ModelPool).vacate(context.device, keep=handles)
     yield
+
+
+def _are_there(handles: Sequence[DenoiserHandle], context: RunContext) -> bool:
+    """Whether models came to the device at all. On the CPU it makes no difference."""
+    return context.device == CPU or all(context.service(ModelPool).holds(each, context.device) for each in handles)
+
+
+def _streaming(device: str) -> Iterator[Remedy]:
+    """Weights that wait on the CPU, where that is another place than the device."""
+    if device != CPU:
+        text = "the denoiser's weights waited in the processor's memory, and came piece by piece"
+        yield Remedy("streamed_weights", text, lambda: more_thrift(streamed=True))
 
 
 def _tilings(inputs: Mapping[str, Any], *, blended: bool) -> Iterator[Remedy]:

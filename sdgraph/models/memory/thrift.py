@@ -21,6 +21,8 @@ class Thrift:
     """One picture under one conditioning goes through a network at a time, instead of all in one forward."""
     sliced_attention: bool = False
     """Attention is computed one head of one picture at a time."""
+    streamed: bool = False
+    """Denoisers wait on the CPU, and their weights come to the device piece by piece."""
     tile_px: int = 0
     """Autoencoders take pictures in tiles of at most this edge, in pixels; 0: as they are asked to."""
 

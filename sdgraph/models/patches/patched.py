@@ -35,9 +35,10 @@ class Patched:
     """The patches that are on; None while that is not certain."""
     _originals: dict[tuple[Component, str], Tensor] = field(default_factory=dict[Any, Any])
 
-    def bring_to(self, patches: Sequence[Patch]) -> None:
+    def bring_to(self, patches: Sequence[Patch], device: str | None = None) -> None:
         """Make the weights those of the base with these patches, or, when that fails, those of the base.
 
+        They are computed on `device`, whose bits they then have wherever the weights are; None: where these are.
         Raises ModelError [model-missing], [model-damaged], [lora-mismatch].
         """
         wanted = tuple(patch.key for patch in patches)
@@ -45,7 +46,7 @@ class Patched:
             return
         try:
             self.key = None
-            self._switch(patches)
+            self._switch(patches, device)
             self.key = wanted
         except BaseException:
             self.restore()
@@ -63,29 +64,31 @@ class Patched:
         """Memory of the originals that are set aside."""
         return sum(tensor.nbytes for tensor in self._originals.values())
 
-    def _switch(self, patches: Sequence[Patch]) -> None:
-        planned: dict[Component, Changes] = {component: self._plan(component, patches) for component in self.networks}
+    def _switch(self, patches: Sequence[Patch], device: str | None) -> None:
+        planned: dict[Component, Changes] = {
+            component: self._plan(component, patches, device) for component in self.networks
+        }
         touched = {(component, name) for component, changes in planned.items() for name in changes}
         for place in self._originals.keys() - touched:
             self._put_back(place)
         for component, changes in planned.items():
             for name, of_tensor in changes.items():
-                self._change(component, name, of_tensor)
+                self._change(component, name, of_tensor, device)
 
-    def _plan(self, component: Component, patches: Sequence[Patch]) -> Changes:
+    def _plan(self, component: Component, patches: Sequence[Patch], device: str | None) -> Changes:
         tensors = dict(self.networks[component].named_parameters())
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         planned: dict[str, list[Change]] = {}
         for patch in patches:
-            device = str(next(iter(tensors.values())).device)
-            for change in read_changes(patch, component, self.networks, shapes, device):
+            place = device or str(next(iter(tensors.values())).device)
+            for change in read_changes(patch, component, self.networks, shapes, place):
                 planned.setdefault(change.piece.tensor, []).append(change)
         return planned
 
-    def _change(self, component: Component, name: str, changes: Sequence[Change]) -> None:
+    def _change(self, component: Component, name: str, changes: Sequence[Change], device: str | None) -> None:
         parameter = self.networks[component].get_parameter(name)
         original = self._originals.setdefault((component, name), parameter.data)
-        parameter.data = changed(original, changes)
+        parameter.data = changed(original.to(device or original.device), changes).to(original.device)
 
     def _put_back(self, place: tuple[Component, str]) -> None:
         component, name = place

@@ -30,12 +30,13 @@ class ModelState:
         patches = tuple(patch.key for patch in handle.patches)
         return self._patched.key == patches and self._words == _words_key(_embeddings(handle))
 
-    def bring_to(self, handle: ModelHandle) -> None:
+    def bring_to(self, handle: ModelHandle, device: str | None = None) -> None:
         """Make the model what the handle asks for. After an error it is the base, or what it was.
 
-        Raises ModelError [model-missing], [model-changed], [model-damaged], [lora-mismatch].
+        `device` is where patches are computed; None: where the weights are. Raises ModelError [model-missing],
+        [model-changed], [model-damaged], [lora-mismatch].
         """
-        self._patched.bring_to(handle.patches)
+        self._patched.bring_to(handle.patches, device)
         wanted = _words_key(_embeddings(handle))
         if wanted != self._words:
             self._words = None
