@@ -149,6 +149,21 @@ class Settings(BaseSettings):
     upload_limit_bytes: ByteSize = Field(
         ByteSize(64 * 2**20), description="Size of the largest picture that can be uploaded to `serve`."
     )
+    uploads_budget_bytes: ByteSize = Field(
+        ByteSize(10 * 10**9),
+        description="What all uploads to `serve` may take; those used the longest ago are then removed, but none that "
+        "a run that is not done, a pinned run or a saved workflow needs.",
+    )
+    pictures_budget_bytes: ByteSize = Field(
+        ByteSize(50 * 10**9),
+        description="What the pictures of runs of `serve` may take, with their thumbnails; those seen the longest ago "
+        "are then removed, but none of pinned runs.",
+    )
+    previews_budget_bytes: ByteSize = Field(
+        ByteSize(10**9),
+        description="What the thumbnails of what nodes gave may take; those seen the longest ago are then removed, and "
+        "made again when somebody looks.",
+    )
     max_nodes: int = Field(50_000, ge=1, description="Nodes that a workflow may have, subgraphs unfolded.")
     log_format: Literal["text", "json"] = Field(
         "text",

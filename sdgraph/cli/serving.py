@@ -7,6 +7,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from sdgraph.cli.launching import launch
 from sdgraph.cli.stores import Shelf, open_shelf
 from sdgraph.cli.traces import sending_traces
@@ -20,6 +22,8 @@ from sdgraph.server.hub import EventHub
 from sdgraph.server.kept import Kept
 from sdgraph.server.library import Library
 from sdgraph.server.metrics import Metrics, Sources
+from sdgraph.server.needed import needed_digests
+from sdgraph.server.room import Budget, Janitor
 from sdgraph.server.runlog import log_event
 from sdgraph.server.runs.alone import alone
 from sdgraph.server.runs.database import open_database, sqlite_url
@@ -55,7 +59,8 @@ def server_state(
                 for name, device in zip(_names(devices), devices, strict=True)
             ]
             dispatcher = Dispatcher(RunQueue(engine, settings.queue_limit), workers, hub, keeper)
-            kept = Kept.in_home(settings.home_folder, settings.upload_limit_bytes)
+            janitor = _janitor(settings, engine)
+            kept = Kept.in_home(settings.home_folder, settings.upload_limit_bytes, janitor.room_for_upload)
             metrics = Metrics(hub, Sources(workers, history.counts, lambda: _store_bytes(shelf)))
             hub.observers.append(log_event)
             with _traced(settings, hub):
@@ -72,6 +77,7 @@ def server_state(
                     kept,
                     metrics,
                     workers,
+                    janitor,
                 )
     finally:
         engine.dispose()
@@ -86,6 +92,17 @@ def _traced(settings: Settings, hub: EventHub) -> Generator[None]:
     with sending_traces(settings.traces) as traces:
         hub.observers.append(traces.see)
         yield
+
+
+def _janitor(settings: Settings, engine: Engine) -> Janitor:
+    return Janitor(
+        Budget(settings.uploads_folder, settings.uploads_budget_bytes),
+        [
+            Budget(settings.pictures_folder, settings.pictures_budget_bytes),
+            Budget(settings.previews_folder, settings.previews_budget_bytes),
+        ],
+        lambda: needed_digests(engine, settings.home_folder / "workflows"),
+    )
 
 
 def _names(devices: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ from sdgraph.server.openapi import openapi
 from sdgraph.server.problems import errors_as_problems
 from sdgraph.server.routing import Route
 from sdgraph.server.state import STATE, ServerState
+from sdgraph.server.sweeping import sweeping
 
 ROUTES: tuple[Route, ...] = (
     *about.ROUTES,
@@ -61,6 +62,7 @@ def make_app(state: ServerState, guard: Guard) -> web.Application:
     app.on_response_prepare.append(add_security_headers)
     app.on_startup.append(_begin)
     app.on_cleanup.append(_end)
+    app.cleanup_ctx.append(sweeping)
     add_hub(app, state.hub)
     add_kept(app, state.kept)
     app[metrics.METRICS] = state.metrics

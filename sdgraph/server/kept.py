@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,8 @@ from weakref import WeakValueDictionary
 from aiohttp import web
 
 from sdgraph.engine.pictures import PictureFolder
+from sdgraph.errors import MediaError
+from sdgraph.server.room import touch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +35,8 @@ class Kept:
     shown: Path
     """What was said of the results of keys."""
     upload_limit_bytes: int
+    room_for_upload: Callable[[int], bool]
+    """Makes room for so many bytes; False when there is none."""
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Held while a picture from elsewhere is decoded."""
     looking: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=lambda: WeakValueDictionary())
@@ -44,7 +48,9 @@ class Kept:
     )
 
     @classmethod
-    def in_home(cls, home: Path, upload_limit_bytes: int) -> Kept:
+    def in_home(
+        cls, home: Path, upload_limit_bytes: int, room_for_upload: Callable[[int], bool] = lambda more_bytes: True
+    ) -> Kept:
         """The folders below the home folder."""
         pictures = home / "pictures"
         uploads = PictureFolder(home / "uploads")
@@ -56,11 +62,21 @@ class Kept:
             PictureFolder(previews),
             previews / "shown",
             upload_limit_bytes,
+            room_for_upload,
         )
 
     def find(self, digest: str) -> Path | None:
-        """The file of a digest: of a run, uploaded, or a thumbnail of what a node gave."""
-        return self.pictures.find(digest) or self.uploads.find(digest) or self.previews.find(digest)
+        """The file of a digest, which is used now: of a run, uploaded, or a thumbnail of what a node gave."""
+        path = self.pictures.find(digest) or self.uploads.find(digest) or self.previews.find(digest)
+        return path if path is not None and touch(path) else None
+
+    def use_uploads(self, digests: Iterable[str]) -> None:
+        """Let uploads stay a while. Raises MediaError [image-missing] for one that is gone."""
+        for digest in digests:
+            path = self.uploads.find(digest)
+            if path is None or not touch(path):
+                message = f"The upload {digest!r} is gone."
+                raise MediaError("image-missing", message, "Upload the picture again.")
 
     async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something with files on a thread of their own, so that pictures never keep plans waiting."""

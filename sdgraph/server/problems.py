@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from sqlalchemy.exc import DBAPIError
 
 from sdgraph.errors import Problem, SdgraphError, WorkflowError
 
@@ -34,8 +36,16 @@ _STATUS = {
     "workflow-unknown": 404,
     "too-many-listeners": 503,
     "disk-full": 507,
+    "uploads-full": 507,
 }
 """HTTP status of problems; those that are not listed are 422: the request was understood and can't be done."""
+
+
+_DISK_FULL = Problem(
+    "disk-full",
+    "The server's disk is full, and what was asked for can't be written down.",
+    "Make room: lower the budgets of the settings, or remove pictures. Nothing that is stored is lost.",
+)
 
 
 def problem_response(problems: Sequence[Problem], status: int | None = None) -> web.Response:
@@ -66,10 +76,19 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         if error.status < 400:
             raise
         return problem_response([_from_http(request, error)], error.status)
-    except Exception:
+    except Exception as error:
+        if _says_full(error):
+            _log.error("%s %s: the disk is full", request.method, request.path)
+            return problem_response([_DISK_FULL])
         _log.exception("%s %s failed", request.method, request.path)
         hint = "Please report it; the server's log has the details."
         return problem_response([Problem("internal-error", "This is a defect of sdgraph.", hint)])
+
+
+def _says_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, DBAPIError) and "is full" in str(error.orig)  # SQLite: "database or disk is full"
 
 
 def _from_http(request: web.Request, error: web.HTTPException) -> Problem:

@@ -13,6 +13,7 @@ from sdgraph.payloads.picture_files import write_atomically
 from sdgraph.payloads.small_pictures import small_jpeg
 from sdgraph.server.kept import KEPT
 from sdgraph.server.picture_check import ENDINGS
+from sdgraph.server.room import touch
 from sdgraph.server.routing import Route, read_query
 
 _SIZES_PX = (64, 128, 256, 512, 1024)
@@ -72,7 +73,7 @@ async def _thumbnail(request: web.Request, path: Path, digest: str, edge_px: int
     """The file of a small copy, made when it is asked for first."""
     kept = request.app[KEPT]
     small = kept.thumbnails / str(edge_px) / digest[:2] / f"{digest}.jpg"
-    if not await kept.aside(small.is_file):
+    if not await kept.aside(lambda: small.is_file() and touch(small)):
         async with kept.reducing:
             await kept.aside(_reduce, path, small, edge_px)
     return small

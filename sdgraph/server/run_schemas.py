@@ -20,14 +20,16 @@ class RunAccepted(Described):
 
 
 class RunChange(Described):
-    """Where a run that waits is to stand; one of the two."""
+    """What is to be changed of a run; one of the three."""
 
     model_config = ConfigDict(extra="forbid")
 
     priority: int | None = Field(None, ge=-100, le=100)
     """Of runs that wait, the one with the highest goes first."""
     before: str | None = None
-    """The id of the run that is to come right after it, and whose priority it takes."""
+    """The id of the run that is to come right after it, and whose priority it takes. Both must wait."""
+    pinned: bool | None = None
+    """Whether it stays in the history with its pictures and uploads, whatever the limits say."""
 
 
 class RunQuery(Described):
@@ -103,6 +105,8 @@ class RunRow(Described):
     """2 when a worker died while it performed the run."""
     cancelling: bool
     """It is running, and was told to stop."""
+    pinned: bool
+    """It stays in the history with its pictures."""
     retry_of: str | None = None
     created_at: datetime
     started_at: datetime | None = None

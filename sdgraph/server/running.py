@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sdgraph.errors import Problem, WorkflowError
 from sdgraph.server.asked import run_request
+from sdgraph.server.needed import uploads_in
 from sdgraph.server.routing import Route, answer, read_body, read_query
 from sdgraph.server.run_schemas import (
     ForgetQuery,
@@ -33,6 +34,7 @@ async def post_run(request: web.Request) -> web.Response:
     """Let a workflow run as soon as it is its turn. `Sdgraph-User` says whose turn that is."""
     state, body = request.app[STATE], await read_body(request, PlanRequest)
     asked = await state.aside(run_request, state, body, _user(request))
+    await state.aside(state.kept.use_uploads, uploads_in(asked.document, asked.inputs))
     return answer(RunAccepted(run_id=await state.dispatcher.enqueue(asked)), status=202)
 
 
@@ -62,12 +64,15 @@ async def delete_run(request: web.Request) -> web.Response:
 
 
 async def patch_run(request: web.Request) -> web.Response:
-    """Move a run that waits: change its priority, or put it right before another of the same user."""
+    """Move a run that waits: change its priority, or put it right before another of the same user. Or pin any run."""
     state, run_id, body = request.app[STATE], request.match_info["id"], await read_body(request, RunChange)
-    if (body.priority is None) == (body.before is None):
-        message = "Expected either `priority` or `before`."
+    if len(body.model_dump(exclude_none=True)) != 1:
+        message = "Expected either `priority`, `before` or `pinned`."
         raise WorkflowError([Problem("request-invalid", message, "A run takes the priority of the one it is before.")])
-    await state.dispatcher.change(run_id, body.priority, body.before)
+    if body.pinned is not None:
+        await state.dispatcher.pin(run_id, body.pinned)
+    else:
+        await state.dispatcher.change(run_id, body.priority, body.before)
     return await get_run(request)
 
 
@@ -118,6 +123,7 @@ def _row(run: RunSummary) -> dict[str, Any]:
         "position": run.position,
         "attempts": run.attempts,
         "cancelling": run.cancelling,
+        "pinned": run.pinned,
         "retry_of": run.retry_of,
         "created_at": _time(run.created_s),
         "started_at": _time(run.started_s),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sdgraph.core.document import load_document
+from sdgraph.core.document import load_document, to_data
 from sdgraph.server.library import Saved
+from sdgraph.server.needed import uploads_in
 from sdgraph.server.routing import Route, answer, read_json
 from sdgraph.server.schemas import WorkflowEntry, WorkflowList
 from sdgraph.server.state import STATE, ServerState
@@ -32,6 +33,8 @@ async def put_workflow(request: web.Request) -> web.Response:
     """Save a document under a name."""
     state = request.app[STATE]
     document = load_document(await read_json(request), max_nodes=state.max_nodes)
+    for digest in uploads_in(to_data(document)):
+        await state.aside(state.kept.find, digest)  # which lets it stay until the workflow that needs it is saved
     saved = await state.aside(state.library.put, request.match_info["name"], document, _expected(request))
     return answer(_entry(saved), headers=_etag(saved))
 

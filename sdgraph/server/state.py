@@ -18,6 +18,7 @@ from sdgraph.server.hub import EventHub
 from sdgraph.server.kept import Kept
 from sdgraph.server.library import Library
 from sdgraph.server.metrics import Metrics
+from sdgraph.server.room import Janitor
 from sdgraph.server.runs.dispatcher import Dispatcher
 from sdgraph.server.runs.estimates import Estimates
 from sdgraph.server.runs.history import History
@@ -79,6 +80,7 @@ class ServerState:
     kept: Kept
     metrics: Metrics
     workers: Sequence[Workplace]
+    janitor: Janitor
     started_s: float = field(default_factory=time.monotonic)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="sdgraph-server")

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from aiohttp import BodyPartReader, web
 
-from sdgraph.engine.pictures import Picture, PictureFolder
+from sdgraph.engine.pictures import Picture
 from sdgraph.errors import Problem, WorkflowError
 from sdgraph.payloads.picture_files import unwritable
 from sdgraph.payloads.places import UPLOAD
@@ -48,7 +48,7 @@ async def post_upload(request: web.Request) -> web.Response:
         async with aclosing(_content(request)) as chunks:
             await _write(kept, chunks, file, limit)
         async with kept.checking:  # one at a time, since decoding takes memory
-            picture = await kept.aside(_take, kept.uploads, file)
+            picture = await kept.aside(_take, kept, file)
     found = {"file": f"{UPLOAD}{picture.path.name}", **picture.to_json()}
     return answer(UploadOut.model_validate(found), status=201)
 
@@ -98,8 +98,14 @@ def _create(file: Path) -> BinaryIO:
     return file.open("xb")
 
 
-def _take(uploads: PictureFolder, file: Path) -> Picture:
-    return uploads.take(file.rename(file.with_suffix(ending_of_picture(file))))
+def _take(kept: Kept, file: Path) -> Picture:
+    """Raises MediaError, and WorkflowError [uploads-full] when others must stay that leave no room."""
+    checked = file.rename(file.with_suffix(ending_of_picture(file)))
+    if not kept.room_for_upload(checked.stat().st_size):
+        message = "There is no room for another upload: saved workflows and runs need those that are here."
+        hint = "Remove workflows that are not needed, or raise SDGRAPH_UPLOADS_BUDGET_BYTES."
+        raise WorkflowError([Problem("uploads-full", message, hint)])
+    return kept.uploads.take(checked)
 
 
 def _too_large(limit: int) -> WorkflowError:

@@ -25,6 +25,8 @@ from sdgraph.server.hub import EventHub
 from sdgraph.server.kept import Kept
 from sdgraph.server.library import Library
 from sdgraph.server.metrics import Metrics, Sources
+from sdgraph.server.needed import needed_digests
+from sdgraph.server.room import Budget, Janitor
 from sdgraph.server.runs.database import open_database, sqlite_url
 from sdgraph.server.runs.dispatcher import Dispatcher
 from sdgraph.server.runs.estimates import Estimates
@@ -39,6 +41,7 @@ from tests.server.toyworker import ToyWorker
 
 MAX_NODES = 500
 MAX_QUEUED = 4
+UPLOADS_BUDGET = PICTURES_BUDGET = 104_000
 TEMPLATE = data({"o": node("oscillator")}, {"wave": "o.wave"}, name="template", description="One wave.")
 
 
@@ -112,9 +115,27 @@ def serving(folder: Path, *, host: str = "127.0.0.1", token: str | None = None) 
     queue, keeper = RunQueue(engine, limit=MAX_QUEUED), Keeper(history, estimates, keep_runs=100)
     dispatcher = Dispatcher(queue, [worker], listening, keeper)
     journal = Journal(folder / "journal")
-    kept, metrics = Kept.in_home(folder / "home", 10**6), Metrics(hub, Sources())
+    home, metrics = folder / "home", Metrics(hub, Sources())
+    janitor = Janitor(
+        Budget(home / "uploads", UPLOADS_BUDGET),
+        [Budget(home / "pictures", PICTURES_BUDGET)],
+        lambda: needed_digests(engine, folder / "workflows"),
+    )
+    kept = Kept.in_home(home, 10**6, janitor.room_for_upload)
     state = ServerState(
-        registry, store, journal, library, MAX_NODES, dispatcher, history, estimates, hub, kept, metrics, [worker]
+        registry,
+        store,
+        journal,
+        library,
+        MAX_NODES,
+        dispatcher,
+        history,
+        estimates,
+        hub,
+        kept,
+        metrics,
+        [worker],
+        janitor,
     )
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(make_app(state, make_guard(host, token)))

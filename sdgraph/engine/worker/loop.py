@@ -8,11 +8,13 @@ It is told {"type": "run", "job"}, {"type": "warm", "name", "document"}, {"type"
 
 from __future__ import annotations
 
+import errno
 import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from sdgraph.engine.context import CancelToken
@@ -21,6 +23,7 @@ from sdgraph.engine.worker.frames import BadFrame, Message, Preview, read
 from sdgraph.engine.worker.job import Job, Warming, report_without_nodes
 from sdgraph.engine.worker.outbox import Outbox
 from sdgraph.errors import Problem, SdgraphError, WorkflowError
+from sdgraph.payloads.picture_files import unwritable
 
 _log = logging.getLogger("sdgraph.worker")
 ALIVE_EVERY_S = 1.0
@@ -170,6 +173,8 @@ def _problems(error: Exception) -> tuple[Problem, ...]:
             return error.problems
         case SdgraphError():
             return (error.problem,)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return (unwritable(Path(error.filename or "The result"), error).problem,)
         case _:
             message = f"This is a defect of sdgraph: {type(error).__name__}: {error}"
             return (Problem("internal-error", message, "Please report it; the worker's log has the details."),)

@@ -118,6 +118,10 @@ class Dispatcher:
         """Remove a run that ended from the history. Raises WorkflowError [run-unknown], [run-not-ended]."""
         await self._aside(self._queue.forget, run_id)
 
+    async def pin(self, run_id: str, pinned: bool) -> None:
+        """Let a run stay in the history, with its pictures, or no longer. Raises WorkflowError [run-unknown]."""
+        await self._aside(self._queue.pin, run_id, pinned)
+
     async def change(self, run_id: str, priority: int | None, before: str | None) -> None:
         """Move a run that waits. Raises WorkflowError [run-unknown], [run-not-queued]."""
         if before is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, func, 
 from sdgraph.server.runs.database import reading
 from sdgraph.server.runs.failures import unknown
 from sdgraph.server.runs.records import ENDED, RunDetails, RunState, RunSummary
-from sdgraph.server.runs.tables import RUN_INPUTS, RUNS, storable
+from sdgraph.server.runs.tables import RUN_INPUTS, RUN_PINS, RUNS, storable
 
 _DAY_S = 86_400.0
 _SHOWN = (
@@ -29,6 +29,7 @@ _SHOWN = (
     RUNS.c.started_s,
     RUNS.c.finished_s,
     RUNS.c.workflow,
+    exists().where(RUN_PINS.c.run_id == RUNS.c.run_id).correlate(RUNS).label("pinned"),
     RUNS.c.inputs,
     RUNS.c.pictures,
 )
@@ -94,8 +95,11 @@ class History:
             return _counts(connection)
 
     def prune(self, keep: int | None, keep_days: float | None) -> int:
-        """Remove ended runs that are older, or more than `keep`; how many went. Pictures stay where they are."""
-        ended = RUNS.c.status.in_(ENDED)
+        """Remove ended runs that are older, or more than `keep`, but no pinned ones; how many went.
+
+        Pictures stay where they are.
+        """
+        ended = RUNS.c.status.in_(ENDED) & RUNS.c.run_id.not_in(select(RUN_PINS.c.run_id))
         removed = 0
         with self._engine.begin() as connection:
             if keep_days is not None:

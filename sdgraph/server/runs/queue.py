@@ -26,7 +26,7 @@ from sdgraph.server.runs.failures import (
 )
 from sdgraph.server.runs.pictures import first_pictures
 from sdgraph.server.runs.records import ENDED, ClaimedRun, RunRequest, RunState
-from sdgraph.server.runs.tables import RUN_INPUTS, RUNS, storable
+from sdgraph.server.runs.tables import RUN_INPUTS, RUN_PINS, RUNS, storable
 
 _MAX_DEATHS = 1
 """Workers that may die over one run before it fails."""
@@ -199,6 +199,14 @@ class RunQueue:
             if status not in ENDED:
                 raise not_ended(run_id, status)
             connection.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
+
+    def pin(self, run_id: str, pinned: bool) -> None:
+        """Let a run stay in the history, with its pictures, or no longer. Raises WorkflowError [run-unknown]."""
+        with self._engine.begin() as connection:
+            self._look(connection, run_id)
+            connection.execute(delete(RUN_PINS).where(RUN_PINS.c.run_id == run_id))
+            if pinned:
+                connection.execute(insert(RUN_PINS).values(run_id=run_id))
 
     def waiting(self) -> int:
         """How many runs wait."""

@@ -61,6 +61,7 @@ class RunSummary:
     started_s: float | None
     finished_s: float | None
     workflow: str
+    pinned: bool
     inputs: Mapping[str, Any]
     pictures: Mapping[str, Sequence[Mapping[str, Any]]]
     """The first ones by output: `{"digest", "url", "media_type", "width_px", "height_px"}`."""

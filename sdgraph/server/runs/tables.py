@@ -89,6 +89,12 @@ class RunInputColumns(TypedColumns):
     """The beginning of its text."""
 
 
+class RunPinColumns(TypedColumns):
+    """Runs that stay, with their pictures, until somebody lets them go."""
+
+    run_id: Named[str] = Column(String(32), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True)
+
+
 class NodeTimeColumns(TypedColumns):
     """What running a node took, to say beforehand what it will take."""
 
@@ -102,6 +108,7 @@ class NodeTimeColumns(TypedColumns):
 SCHEMA = Table("schema_version", METADATA, VersionColumns)
 RUNS = Table("runs", METADATA, RunColumns, sqlite_autoincrement=True)  # a number is never given twice
 RUN_INPUTS = Table("run_inputs", METADATA, RunInputColumns)
+RUN_PINS = Table("run_pins", METADATA, RunPinColumns)
 NODE_TIMES = Table("node_times", METADATA, NodeTimeColumns)
 
 Index("runs_by_status", RUNS.c.status, RUNS.c.priority, RUNS.c.position)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
+from sdgraph.server.needed import needed_digests
 from sdgraph.server.runs.history import History, Wanted
 from sdgraph.server.runs.queue import RunQueue
 from tests.server.runs.asking import asked, ended
@@ -106,3 +109,36 @@ def test_old_runs_are_removed_and_waiting_ones_never(queue: RunQueue, engine: En
     assert ids(engine, Wanted(inputs=(("seed", "7"),), limit=100)) == runs[25:][::-1]
     assert history.prune(keep=0, keep_days=None) == 3
     assert ids(engine, Wanted()) == runs[28:][::-1]
+
+
+def test_a_pinned_run_stays_until_it_is_let_go(queue: RunQueue, engine: Engine) -> None:
+    runs = [queue.enqueue(asked(seed="7")) for _ in range(3)]
+    for _ in runs:
+        finish(queue)
+    queue.pin(runs[0], True)
+    queue.pin(runs[0], True)
+    history = History(engine)
+    assert history.prune(keep=1, keep_days=None) == 1
+    assert [(run.run_id, run.pinned) for run in history.page(Wanted()).runs] == [(runs[2], False), (runs[0], True)]
+    assert history.details(runs[0]).summary.pinned
+    queue.pin(runs[0], False)
+    assert history.prune(keep=1, keep_days=None) == 1
+    queue.pin(runs[2], True)
+    queue.forget(runs[2])
+    assert ids(engine, Wanted()) == []
+
+
+def test_files_are_needed_by_runs_that_wait_or_are_pinned_and_by_saved_workflows(
+    queue: RunQueue, engine: Engine, tmp_path: Path
+) -> None:
+    queued, pinned, forgotten, saved, given = (letter * 64 for letter in "abcde")
+    queue.enqueue(replace(asked(), inputs={"file": f"upload:{pinned}.png"}))
+    run_id = finish(queue, image=[PICTURE | {"digest": given}])
+    queue.enqueue(replace(asked(), document={"nodes": {"n": {"values": {"file": f"upload:{forgotten}.png"}}}}))
+    finish(queue, image=[PICTURE])
+    queue.enqueue(replace(asked(), document={"nodes": {"n": {"values": {"file": f"upload:{queued}.jpg"}}}}))
+    (tmp_path / "mine.json").write_text(f'{{"file": "upload:{saved}.webp"}}')
+    (tmp_path / "broken.json").write_bytes(b"\xff upload:")
+    assert needed_digests(engine, tmp_path) == {queued, saved}
+    queue.pin(run_id, True)
+    assert needed_digests(engine, tmp_path) == {queued, saved, pinned, given}

@@ -195,12 +195,14 @@ export interface RunAccepted {
   readonly run_id: string;
 }
 
-/** Where a run that waits is to stand; one of the two. */
+/** What is to be changed of a run; one of the three. */
 export interface RunChange {
   /** Of runs that wait, the one with the highest goes first. */
   readonly priority?: number;
-  /** The id of the run that is to come right after it, and whose priority it takes. */
+  /** The id of the run that is to come right after it, and whose priority it takes. Both must wait. */
   readonly before?: string;
+  /** Whether it stays in the history with its pictures and uploads, whatever the limits say. */
+  readonly pinned?: boolean;
 }
 
 /** Some runs, the newest first. */
@@ -230,6 +232,8 @@ export interface RunOut {
   readonly attempts: number;
   /** It is running, and was told to stop. */
   readonly cancelling: boolean;
+  /** It stays in the history with its pictures. */
+  readonly pinned: boolean;
   readonly retry_of?: string;
   readonly created_at: string;
   readonly started_at?: string;
@@ -267,6 +271,8 @@ export interface RunRow {
   readonly attempts: number;
   /** It is running, and was told to stop. */
   readonly cancelling: boolean;
+  /** It stays in the history with its pictures. */
+  readonly pinned: boolean;
   readonly retry_of?: string;
   readonly created_at: string;
   readonly started_at?: string;
@@ -444,7 +450,7 @@ export interface Operations {
     };
     readonly answer: RunOut;
   };
-  /** Move a run that waits: change its priority, or put it right before another of the same user. */
+  /** Move a run that waits: change its priority, or put it right before another of the same user. Or pin any run. */
   readonly patch_run: {
     readonly method: "PATCH";
     readonly path: "/api/runs/{id}";
