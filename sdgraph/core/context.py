@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -47,6 +45,9 @@ class NoCheckpoint:
 
     def save(self, state: Any) -> None:
         """Nothing is kept."""
+
+
+NO_CHECKPOINT = NoCheckpoint()
 
 
 class RunContext(Protocol):
@@ -100,11 +101,16 @@ def current_context() -> RunContext | None:
     return _CURRENT.get()
 
 
-@contextmanager
-def running(context: RunContext) -> Generator[None]:
+class running:  # noqa: N801  (used like a function; a generator would cost as much as a trivial node)
     """Within the `with` block a node runs on this thread under `context`."""
-    token = _CURRENT.set(context)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token = _CURRENT.set(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)

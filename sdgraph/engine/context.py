@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sdgraph.core.context import Checkpoint, NoCheckpoint, ResourceEvent
+from sdgraph.core.context import NO_CHECKPOINT, Checkpoint, ResourceEvent
 from sdgraph.engine.events import EventStream
 from sdgraph.errors import Problem, RegistryError, RunCancelled
 
@@ -62,9 +62,6 @@ class Services:
         return found
 
 
-_NO_CHECKPOINT = NoCheckpoint()
-
-
 class KeptCheckpoint:
     """The `Checkpoint` of one node, in a store."""
 
@@ -113,7 +110,7 @@ class NodeContext:
         services: Services,
         cancel: CancelToken,
         events: EventStream,
-        checkpoint: Checkpoint = _NO_CHECKPOINT,
+        checkpoint: Checkpoint = NO_CHECKPOINT,
     ) -> None:
         self.device = device
         self.checkpoint = checkpoint
@@ -139,5 +136,5 @@ class NodeContext:
 
     def tell(self, type: ResourceEvent, *, keep: bool = True, **data: Any) -> None:
         if type == "remedy" and not data.get("storable", True):
-            self.checkpoint = _NO_CHECKPOINT  # what comes from here on is not what the node's key stands for
+            self.checkpoint = NO_CHECKPOINT  # what comes from here on is not what the node's key stands for
         self._events.tell(type, self._node, keep=keep, **data)

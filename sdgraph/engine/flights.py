@@ -6,12 +6,11 @@ A job that waits holds no thread: the run looks at all of them from time to time
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from enum import Enum, auto
 
 from sdgraph.engine.costs import NodeCosts
 from sdgraph.engine.jobs import UNREADABLE, Job
-from sdgraph.engine.stores.base import ResultStore
+from sdgraph.engine.stores.base import Release, ResultStore, nothing_to_release
 
 
 class Turn(Enum):
@@ -30,20 +29,20 @@ class Flights:
         self._store = store
         self._costs = costs
 
-    def begin(self, job: Job, claim: ExitStack) -> tuple[Turn, str]:
-        """Whose turn it is to compute a job, and the tier that has its result meanwhile.
-
-        What this run claims is given back when `claim` is closed.
-        """
+    def begin(self, job: Job) -> tuple[Turn, Release, str | None]:
+        """Whose turn it is to compute a job, what gives this run's claim back, and the tier that has the result now."""
         spec = job.step.node.spec
         if not spec.cls.node_cache or job.step.reason is UNREADABLE:
-            return Turn.OURS, ""
+            return Turn.OURS, nothing_to_release, None
         release = self._store.claim(job.step.key, self._costs.estimate_s(spec.type))
         if release is None:
-            return Turn.TAKEN, ""
-        claim.callback(release)
-        tier = self._store.find(job.step.key)  # whoever had the claim before may have stored it
-        return (Turn.OURS, "") if tier is None else (Turn.STORED, tier)
+            return Turn.TAKEN, nothing_to_release, None
+        try:
+            tier = self._store.find(job.step.key)  # whoever had the claim before may have stored it
+        except BaseException:
+            release()
+            raise
+        return Turn.OURS if tier is None else Turn.STORED, release, tier
 
     def wait(self, job: Job) -> None:
         self.waiting.append(job)

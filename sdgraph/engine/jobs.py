@@ -57,6 +57,13 @@ class Job:
         self.needed: frozenset[str] | None = None
         """The lazy ports that the node asked for; None before it was asked."""
 
+    def has_exact_sources(self) -> bool:
+        """Whether what it reads is what the keys of that stand for."""
+        for source in self.sources:  # noqa: SIM110  (`all` would cost as much as a trivial node)
+            if not source.storable:
+                return False
+        return True
+
 
 class Schedule:
     """Decides what follows what. Every method needs the run's lock to be held.

@@ -105,8 +105,8 @@ class Plan:
         self.step_of: dict[str, Step] = {}
         self.to_read: list[CacheKey] = []
         """Keys of the hits that the run may read."""
-        self.computes = False
-        """Whether the run computes anything, or may."""
+        self.takes_time = False
+        """Whether the run computes anything, or may, or reads what is not in memory: others may clean up meanwhile."""
         self.is_open = False
         """Whether a step depends on a value that only the run finds."""
         self.if_needed: dict[CacheKey, Reason] = {}
@@ -286,12 +286,13 @@ def _decide(plan: Plan, store: ResultStore) -> None:
             step.reason = stored_in(step.tier)
             if step.target or step.key in needed or step.key in maybe:
                 plan.to_read.append(step.key)
+                plan.takes_time = plan.takes_time or step.tier != "memory"
             continue
         wanted = step.target or step.key in needed
         if not wanted and step.key not in maybe:
             unused = True
             continue
-        plan.computes = True
+        plan.takes_time = True
         if step.later is not None:
             step.action, step.reason = Action.MAYBE, UNDECIDED_VALUE
             _need_for_key(plan, step, wanted or step.key in keyed, needed, keyed)

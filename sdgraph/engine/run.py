@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sdgraph.core.context import Checkpoint, NoCheckpoint, running
+from sdgraph.core.context import NO_CHECKPOINT, Checkpoint, running
 from sdgraph.core.graph import GraphNode
 from sdgraph.engine.context import CancelToken, KeptCheckpoint, NodeContext
 from sdgraph.engine.cutoff import cover, make_key, output_digests
@@ -37,7 +37,6 @@ _TICK_S = 0.05
 _LOOK_S = 0.01
 """The same while jobs wait for what others compute."""
 _NO_TURN = nullcontext()
-_UNMEASURED = nullcontext()
 WAITING = "another run or process is computing it"
 
 
@@ -64,8 +63,7 @@ class Run:
         started = clock()
         if self._events.has_listeners:
             self._events.emit("run_started", nodes=len(self._plan.step_of), to_run=self._plan.count(Action.RUN))
-        # Only a run that computes takes long enough for others to remove what it needs: reading does not.
-        release = self._executor.store.guard(self._plan.to_read) if self._plan.computes else nothing_to_release
+        release = self._executor.store.guard(self._plan.to_read) if self._plan.takes_time else nothing_to_release
         try:
             with ExitStack() as frozen:
                 self._work_and_wait(frozen)
@@ -214,22 +212,24 @@ class Run:
             self._look_for_end()
 
     def _compute(self, job: Job) -> None:
-        with ExitStack() as claim:
+        release = nothing_to_release
+        try:
             try:
                 inputs = self._gather(job)
                 if inputs is None:
                     return
                 with self._device_turn(job):
-                    if not self._is_our_turn(job, claim):
+                    turn, release, tier = self._flights.begin(job)
+                    if turn is not Turn.OURS:
+                        self._leave(job, tier)
                         return
                     outputs = self._run_node(job, inputs)
             except BaseException as error:  # a node's code may fail in any way, `sys.exit()` included
-                if isinstance(error, RunCancelled) and self._cancel.cancelled:
-                    self._abandon(job, JobState.SKIPPED)
-                else:
-                    self._fail(job, error)
+                self._stop(job, error)
                 return
             self._save(job, outputs, self._know_value(job, outputs, None))
+        finally:
+            release()
         self._events.emit("node_finished", job.step.node.id, elapsed_s=job.elapsed_s)
         with self._lock:
             self._schedule.finish(job, outputs)
@@ -238,15 +238,19 @@ class Run:
     def _device_turn(self, job: Job) -> AbstractContextManager[None]:
         return self._executor.device_turn(self._cancel) if job.step.node.spec.cls.node_lane == "device" else _NO_TURN
 
-    def _is_our_turn(self, job: Job, claim: ExitStack) -> bool:
-        """Whether this run computes the job; otherwise it reads the result, or waits for who does."""
-        turn, tier = self._flights.begin(job, claim)
-        if turn is Turn.STORED:
+    def _leave(self, job: Job, tier: str | None) -> None:
+        """Somebody else computes the job: its result is read, or waited for."""
+        if tier is not None:
             self._read_instead(job, tier)
-        elif turn is Turn.TAKEN:
+        else:
             self._events.emit("node_waiting", job.step.node.id, reason=WAITING)
             self._flights.wait(job)
-        return turn is Turn.OURS
+
+    def _stop(self, job: Job, error: BaseException) -> None:
+        if isinstance(error, RunCancelled) and self._cancel.cancelled:
+            self._abandon(job, JobState.SKIPPED)
+        else:
+            self._fail(job, error)
 
     def _run_node(self, job: Job, inputs: dict[str, Any]) -> Mapping[str, Any]:
         node, executor = job.step.node, self._executor
@@ -260,7 +264,7 @@ class Run:
                 lambda: self._attempt(node, inputs, context), executor.recovery, inputs, context
             )
         self._require_unchanged(node)
-        job.storable = exact and all(source.storable for source in job.sources)
+        job.storable = exact and job.has_exact_sources()
         job.elapsed_s = executor.clock() - started
         job.ran = True
         executor.costs.learn(node.spec.type, job.elapsed_s)
@@ -281,16 +285,17 @@ class Run:
     def _checkpoint(self, job: Job) -> Checkpoint:
         """Where the node can leave how far it is, if that is how far its key is."""
         folder = self._executor.store.checkpoints
-        is_exact = all(source.storable for source in job.sources)
-        if folder is None or not is_exact or not job.step.node.spec.cls.node_cache:
-            return NoCheckpoint()
+        if folder is None or not job.step.node.spec.cls.node_cache or not job.has_exact_sources():
+            return NO_CHECKPOINT
         every = self._executor.checkpoint_every_steps
         self._checkpoints[job] = KeptCheckpoint(folder, job.step.key, every, self._events.warn)
         return self._checkpoints[job]
 
     def _attempt(self, node: GraphNode, inputs: dict[str, Any], context: NodeContext) -> Mapping[str, Any]:
-        metering = self._executor.metering if node.spec.cls.node_lane == "device" else None
-        with metering.measuring(node.spec.type, inputs, context) if metering else _UNMEASURED:
+        metering = self._executor.metering
+        if metering is None or node.spec.cls.node_lane != "device":
+            return checked_outputs(node, node.spec.construct(inputs).run(context))
+        with metering.measuring(node.spec.type, inputs, context):
             return checked_outputs(node, node.spec.construct(inputs).run(context))
 
     def _gather(self, job: Job) -> dict[str, Any] | None:
@@ -360,8 +365,8 @@ class Run:
 
     def _provenance(self, job: Job) -> Provenance:
         keys = self._plan.step_of
-        sources = tuple((port, keys[ref.node].key, ref.port) for port, ref in job.step.node.links.items())
-        return Provenance(self._executor.maker, time.time(), sources)
+        sources = [(port, keys[ref.node].key, ref.port) for port, ref in job.step.node.links.items()]
+        return Provenance(self._executor.maker, time.time(), tuple(sources))
 
     def _fail(self, job: Job, error: BaseException) -> None:
         node = job.step.node
