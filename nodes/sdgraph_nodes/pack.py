@@ -40,6 +40,7 @@ from sdgraph_nodes.preprocess import Preprocess
 from sdgraph_nodes.preview import Preview
 from sdgraph_nodes.prompt_lint import LintPrompt
 from sdgraph_nodes.resize import Resize
+from sdgraph_nodes.safety import CheckSafety, LoadSafetyChecker
 from sdgraph_nodes.sampler import Sampler, StagedSampler
 from sdgraph_nodes.sampler_advanced import AdvancedSampler
 from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
@@ -105,6 +106,8 @@ PACK = NodePack(
         TileUpscale,
         LoadUpscaler,
         UpscaleWithModel,
+        LoadSafetyChecker,
+        CheckSafety,
         DrawMask,
         GradientMask,
         MaskFromImage,

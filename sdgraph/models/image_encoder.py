@@ -11,7 +11,7 @@ from sdgraph.models.checkpoint import component_folder
 from sdgraph.models.layout import FolderLayout, number
 from sdgraph.models.source import resolve
 from sdgraph.models.weights import read_config
-from sdgraph.payloads.handles import Dtype, ImageEncoderHandle, IPAdapterHandle
+from sdgraph.payloads.handles import Dtype, ImageEncoderHandle, IPAdapterHandle, SafetyCheckerHandle
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.image_prompt import ImagePrompt
 
@@ -72,7 +72,7 @@ def encode_images(model: Any, encoder: ImageEncoderHandle, adapter: IPAdapterHan
     import torch
 
     require_fit(encoder, adapter)
-    seen: Tensor = _preprocessed(encoder, image).to(model.device, model.dtype)
+    seen: Tensor = preprocessed(encoder, image).to(model.device, model.dtype)
     with torch.no_grad():
         if adapter.looks_at == "picture":
             features = model(seen).image_embeds
@@ -84,7 +84,7 @@ def encode_images(model: Any, encoder: ImageEncoderHandle, adapter: IPAdapterHan
     return ImagePrompt(*(np.array(part.float().cpu().numpy()) for part in (features, negative)))
 
 
-def _preprocessed(encoder: ImageEncoderHandle, image: Image) -> Tensor:
+def preprocessed(encoder: ImageEncoderHandle | SafetyCheckerHandle, image: Image) -> Tensor:
     """Resized, cropped to the middle square and normalised, [N, 3, image_px, image_px].
 
     By the encoder's own `preprocessor_config.json` where it has one, as CLIP is used otherwise.

@@ -26,6 +26,7 @@ from sdgraph.payloads.handles import (
     ImageEncoderHandle,
     IPAdapterHandle,
     ModelHandle,
+    SafetyCheckerHandle,
     T2IAdapterHandle,
     TextEncoderHandle,
     TextTower,
@@ -70,6 +71,10 @@ def _read(handle: ModelHandle, device: str) -> nn.Module | TextModel:
             return _load(T2IAdapter, handle, handle.component, device)
         case IPAdapterHandle():
             return load_ip_adapter(handle, device)
+        case SafetyCheckerHandle():
+            from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+
+            return _load(StableDiffusionSafetyChecker, handle, handle.component, device)
         case UpscalerHandle():
             return load_upscaler(handle, device)
         case ImageEncoderHandle():

@@ -169,6 +169,14 @@ class ImageEncoderHandle(ModelHandle):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyCheckerHandle(ModelHandle):
+    """A network that tells which pictures should not be shown."""
+
+    image_px: int
+    """Side of the square that it sees of a picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpscalerHandle(ModelHandle):
     """A network that enlarges pictures."""
 
@@ -291,5 +299,13 @@ UPSCALER = PortType(
     "A handle of a network that enlarges pictures.",
     "#83c5be",
     HandleCodec(UpscalerHandle),
+    show=_show,
+)
+SAFETY_CHECKER = PortType(
+    "SafetyCheckerHandle",
+    SafetyCheckerHandle,
+    "A handle of a network that tells which pictures should not be shown.",
+    "#adb5bd",
+    HandleCodec(SafetyCheckerHandle),
     show=_show,
 )

@@ -12,6 +12,7 @@ from sdgraph.payloads.handles import (
     DENOISER,
     IMAGE_ENCODER,
     IP_ADAPTER,
+    SAFETY_CHECKER,
     T2I_ADAPTER,
     TEXT_ENCODER,
     UPSCALER,
@@ -41,4 +42,5 @@ PORT_TYPES: tuple[PortType[Any], ...] = (
     IP_ADAPTER,
     IMAGE_ENCODER,
     UPSCALER,
+    SAFETY_CHECKER,
 )

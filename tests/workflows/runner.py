@@ -68,6 +68,7 @@ NAMES = (
     "inpaint_control",
     "sdxl_union",
     "upscale_model",
+    "safety_checker",
 )
 TINY = "synthetic:sd15-tiny"
 

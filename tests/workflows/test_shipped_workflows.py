@@ -59,6 +59,7 @@ EXPOSED = {
     "template": KNOBS | SIZE | {"first", "second", "third"},
     "soft_inpaint": KNOBS | SIZE | {"image", "feather_px"},
     "inpaint_control": KNOBS | SIZE | {"image", "model", "controlnet"},
+    "safety_checker": KNOBS | SIZE | {"model", "checker"},
     "upscale_model": KNOBS | SIZE | {"upscaler", "strength"},
     "sdxl_union": KNOBS | SIZE | {"image", "model", "controlnet", "edges_strength", "depth_strength"},
 }

@@ -15,7 +15,7 @@ from sdgraph.errors import ModelError
 from sdgraph.models.home import models_home
 from sdgraph.models.synthetic.recipes import RECIPES, Recipe
 
-VERSION = 7
+VERSION = 8
 """Count it up when the same recipe makes different weights."""
 _SEED = 20260101
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T2I_ADAPTER, IMAGE_ENCODER = "t2i_adapter", "image_encoder"
+SAFETY_CHECKER = "safety_checker"
 IP_ADAPTER, IP_ADAPTER_PLUS = "ip_adapter", "ip_adapter_plus"
 _PICTURE_WIDTH, _PATCH_WIDTH = 24, 16
 _TOKENS = 4
@@ -103,3 +104,26 @@ def _random(*shape: int) -> Tensor:
     import torch
 
     return torch.randn(*shape) / max(shape[-1], 1) ** 0.5
+
+
+def write_safety_checker(root: Path) -> None:
+    """Write a safety checker with random concepts, at thresholds that few pictures reach."""
+    import torch
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig
+
+    vision = {
+        "hidden_size": _PATCH_WIDTH,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 8,
+        "projection_dim": _PICTURE_WIDTH,
+    }
+    checker: Any = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, projection_dim=_PICTURE_WIDTH))
+    for concepts in (checker.concept_embeds, checker.special_care_embeds):
+        torch.nn.init.normal_(concepts)
+    for thresholds in (checker.concept_embeds_weights, checker.special_care_embeds_weights):
+        torch.nn.init.constant_(thresholds, 0.5)
+    checker.save_pretrained(str(root / SAFETY_CHECKER))

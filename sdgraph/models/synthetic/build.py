@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.models.families import part_class
-from sdgraph.models.synthetic.adapters import write_adapters
+from sdgraph.models.synthetic.adapters import write_adapters, write_safety_checker
 from sdgraph.models.synthetic.recipes import Config, Recipe
 from sdgraph.models.synthetic.tokenizers import write_clip_tokenizer, write_t5_tokenizer
 from sdgraph.models.synthetic.transformer_nets import transformer_nets
@@ -67,6 +67,7 @@ def build(recipe: Recipe, root: Path) -> None:
         if recipe.base == "sdxl":
             _save(_union(unet), root / UNION, recipe)
         write_upscaler(root / UPSCALER)
+        write_safety_checker(root)
     if recipe.tiny:
         for name, make in transformer_nets(recipe).items():
             net = _new(make, recipe)
