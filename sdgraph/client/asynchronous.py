@@ -19,6 +19,7 @@ from sdgraph.server.installed import ModelList
 from sdgraph.server.preview_schemas import NodePreview
 from sdgraph.server.run_schemas import RunAccepted, RunList, RunOut, Status
 from sdgraph.server.schemas import CheckAnswer, Health, PlanAnswer, WorkflowList
+from sdgraph.server.shipped import PictureList
 from sdgraph.server.uploads import UploadOut
 
 AnyWorkflow: TypeAlias = str | Workflow | WorkflowDocument | Mapping[str, Any]
@@ -62,6 +63,10 @@ class AsyncClient:
     async def models(self) -> ModelList:
         """The models that workflows can name on the server."""
         return await self._transport.ask("GET", "/api/models", ModelList)
+
+    async def pictures(self) -> PictureList:
+        """The pictures that nodes can read on the server: those that ship, and the newest uploads."""
+        return await self._transport.ask("GET", "/api/pictures", PictureList)
 
     async def check(self, workflow: AnyWorkflow, inputs: Mapping[str, Any] | None = None) -> CheckAnswer:
         """Everything that is wrong with a workflow."""

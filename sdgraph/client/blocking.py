@@ -14,6 +14,7 @@ from sdgraph.server.installed import ModelList
 from sdgraph.server.preview_schemas import NodePreview
 from sdgraph.server.run_schemas import RunList, RunOut, Status
 from sdgraph.server.schemas import CheckAnswer, Health, PlanAnswer, WorkflowList
+from sdgraph.server.shipped import PictureList
 from sdgraph.server.uploads import UploadOut
 
 T = TypeVar("T")
@@ -88,6 +89,10 @@ class Client:
     def models(self) -> ModelList:
         """The models that workflows can name on the server."""
         return self.wait(self._client.models())
+
+    def pictures(self) -> PictureList:
+        """The pictures that nodes can read on the server: those that ship, and the newest uploads."""
+        return self.wait(self._client.pictures())
 
     def check(self, workflow: AnyWorkflow, inputs: Mapping[str, Any] | None = None) -> CheckAnswer:
         """Everything that is wrong with a workflow."""

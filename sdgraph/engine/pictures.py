@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +98,12 @@ class PictureFolder:
             if path.is_file() and not path.is_symlink():
                 return path
         return None
+
+    def paths(self) -> Iterator[Path]:
+        """All files that are kept, in no order."""
+        for path in self._folder.glob("??/*"):
+            if _DIGEST.fullmatch(path.stem) and path.suffix in MEDIA_TYPES and not path.is_symlink():
+                yield path
 
     def _path(self, digest: str, ending: str) -> Path:
         return self._folder / digest[:2] / f"{digest}{ending}"

@@ -17,6 +17,7 @@ from sdgraph.server import (
     results,
     running,
     saved,
+    shipped,
     uploads,
 )
 from sdgraph.server.editor import add_editor
@@ -38,6 +39,7 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *previews.ROUTES,
     *results.ROUTES,
+    *shipped.ROUTES,
     *uploads.ROUTES,
     *saved.ROUTES,
     *metrics.ROUTES,

@@ -15,6 +15,7 @@ from sdgraph.server.kept import KEPT
 from sdgraph.server.picture_check import ENDINGS
 from sdgraph.server.room import touch
 from sdgraph.server.routing import Route, read_query
+from sdgraph.server.shipped import find_shipped
 
 _SIZES_PX = (64, 128, 256, 512, 1024)
 _FOR_EVER = "private, max-age=31536000, immutable"
@@ -28,10 +29,10 @@ class ResultQuery(BaseModel):
 
 
 async def get_result(request: web.Request) -> web.StreamResponse:
-    """Give a picture by its digest: one that a run gave, or an upload."""
+    """Give a picture by its digest: one that a run gave, an upload, or one that ships."""
     digest, wanted = request.match_info["digest"], read_query(request, ResultQuery)
     kept = request.app[KEPT]
-    path = await kept.aside(kept.find, digest)
+    path = await kept.aside(lambda: kept.find(digest) or find_shipped(digest))
     if path is None:
         raise WorkflowError([Problem("picture-unknown", f"There is no picture {digest[:80]!r}.", "It may be gone.")])
     etag = digest

@@ -101,6 +101,11 @@ export interface OutputPreview {
   readonly pictures?: readonly PictureOut[];
 }
 
+/** Pictures that nodes can read: those that ship by name, then uploads, those used last first. */
+export interface PictureList {
+  readonly pictures: readonly PictureSource[];
+}
+
 /** A picture that a run gave. */
 export interface PictureOut {
   /** SHA-256 of the file. */
@@ -109,6 +114,19 @@ export interface PictureOut {
   readonly media_type: string;
   readonly width_px?: number;
   readonly height_px?: number;
+}
+
+/** A picture that nodes can read. */
+export interface PictureSource {
+  /** SHA-256 of the file. */
+  readonly digest: string;
+  readonly url: string;
+  readonly media_type: string;
+  readonly width_px?: number;
+  readonly height_px?: number;
+  /** What a node's `file` port takes. */
+  readonly file: string;
+  readonly origin: "builtin" | "upload";
 }
 
 /** What a run would do. */
@@ -475,11 +493,17 @@ export interface Operations {
     readonly path: "/api/previews/{key}";
     readonly answer: NodePreview;
   };
-  /** Give a picture by its digest: one that a run gave, or an upload. */
+  /** Give a picture by its digest: one that a run gave, an upload, or one that ships. */
   readonly get_result: {
     readonly method: "GET";
     readonly path: "/api/results/{digest}";
     readonly answer: unknown;
+  };
+  /** List the pictures that nodes can read: those that ship, and the hundred uploads that were used last. */
+  readonly get_pictures: {
+    readonly method: "GET";
+    readonly path: "/api/pictures";
+    readonly answer: PictureList;
   };
   /** Keep a picture that nodes can read. Takes the file itself (`image/...`), or a form with one file. */
   readonly post_upload: {
