@@ -138,3 +138,19 @@ def test_what_another_process_cleans_up_while_it_is_read_is_no_damage(
     assert store.take_problems() == []
     store.close()
     other.close()
+
+
+def test_a_store_whose_files_are_removed_again_and_again_loses_that_result_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written_and_removed(path: Path, content: list[bytes]) -> None:
+        """As if others had been faster every time."""
+
+    store = DiskStore(tmp_path / "store", payloads())
+    with monkeypatch.context() as others:
+        others.setattr(store._objects, "_write", written_and_removed)
+        store.save(key(1), tape())
+    assert [problem.code for problem in store.take_problems()] == ["store-busy"]
+    store.save(key(2), tape())
+    assert [store.find(key(number)) for number in (1, 2)] == [None, "disk"]
+    store.close()

@@ -36,7 +36,7 @@ of another."""
 _SYNC_S = 0.1
 """What took as long to compute is safe from a loss of power at once, and everything after as long or with `flush`."""
 _FREE_SPACE = "Free space with `sdgraph cache gc`, or choose another folder with --cache DIR."
-_TRIES = 3
+_TRIES = 5
 """How often to write a result whose files others remove meanwhile."""
 _WORTH_CLAIMING_S = 1e-3
 """Ten times what taking a lease and giving it back takes."""
@@ -189,6 +189,10 @@ class DiskStore(Maintenance):
             self._unreadable(error)
 
     def _not_written(self, error: OSError | sqlite3.Error) -> None:
+        if isinstance(error, FileNotFoundError) and self.folder.is_dir():
+            hint = "Others clean up the store all the time: let them do that less often."
+            self._report("store-busy", "A result was not stored: its files were removed again and again.", hint)
+            return
         if isinstance(error, sqlite3.Error) and is_code(error, sqlite3.SQLITE_BUSY):
             hint = "Another process keeps it locked; if none is running, the file system does not support locks."
             self._report("store-busy", f"A result was not stored: {error}.", hint, once=True)

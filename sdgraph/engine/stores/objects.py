@@ -67,7 +67,9 @@ class ObjectFiles:
         digest, check, nbytes = name.hexdigest(), fast.hexdigest(), sum(len(part) for part in content)
         path = self.path(digest)
         if self._is_intact(digest):
-            return Written(digest, check, nbytes, False)
+            with suppress(FileNotFoundError):
+                self.touch(digest)
+                return Written(digest, check, nbytes, False)
         is_new = not path.exists()
         self._write(path, content)
         return Written(digest, check, nbytes, is_new)
