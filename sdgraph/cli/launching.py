@@ -16,4 +16,4 @@ def launch(settings: Settings, device: str) -> Launch:
         run_silence_s=settings.run_silence_s,
     )
     environment = {**settings.environment(), "SDGRAPH_DEVICE": device}
-    return Launch((sys.executable, "-m", "sdgraph.cli.worker"), environment, limits)
+    return Launch((sys.executable, "-P", "-m", "sdgraph.cli.worker"), environment, limits)
