@@ -29,6 +29,11 @@ _BARE = """() => {
     for (let x = 80; x < width - 160; x += 6) if (bare(x, y) && bare(x + 4, y + 4)) return { x, y };
 }"""
 """A place of the canvas where nothing lies."""
+_ZOOM = """() => new DOMMatrix(getComputedStyle(document.querySelector(".react-flow__viewport")).transform).a"""
+_MIDDLE = """(path) => {
+  const { x, y } = path.getPointAtLength(path.getTotalLength() / 2).matrixTransform(path.getScreenCTM());
+  return [x, y];
+}"""
 _APART = """() => {
   const boxes = [...document.querySelectorAll(".react-flow__node")].map((one) => one.getBoundingClientRect());
   return boxes.every((one, at) => boxes.slice(at + 1).every((other) =>
@@ -116,10 +121,20 @@ class Editor:
         found: str = self.page.locator(".react-flow__viewport").evaluate("(one) => one.style.transform")
         return found
 
+    def zoom(self) -> float:
+        """1 where a node has its own size."""
+        found: float = self.page.evaluate(_ZOOM)
+        return found
+
     def bare_place(self) -> Position:
         """A place of the canvas where nothing lies, from its corner."""
         found: Position = self.page.evaluate(_BARE)
         return found
+
+    def middle_of(self, link: str) -> tuple[float, float]:
+        """Where the middle of a link is in the window; links have the name of the port at their end."""
+        x, y = self.page.locator(f'.react-flow__edge[data-id="{link}"] .react-flow__edge-path').evaluate(_MIDDLE)
+        return x, y
 
     def is_link_of(self, node_id: str, link: str) -> bool:
         """Whether a link starts or ends at a node."""

@@ -123,3 +123,19 @@ def test_every_control_has_a_name(editor: Editor) -> None:
               .map((one) => one.outerHTML.slice(0, 200))"""
         )
         assert unnamed == []
+
+
+def test_a_loader_offers_the_models_that_are_here_and_takes_any_other(editor: Editor) -> None:
+    editor.add("model.lora")
+    source = editor.dock("Node").get_by_role("combobox", name="Source")
+    options = editor.dock("Node").get_by_role("option")
+    source.click()
+    expect(options.filter(has_text="builtin:shapes/lora_neon")).to_contain_text(re.compile("LoRA.*iB"))
+    expect(options.filter(has_text="controlnet")).to_have_count(0)
+    source.fill("bltneon")
+    source.press("Enter")
+    expect(source).to_have_value("builtin:shapes/lora_neon")
+    source.click()
+    source.fill("my/style.safetensors")
+    source.press("Enter")
+    expect(source).to_have_value("my/style.safetensors")

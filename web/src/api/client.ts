@@ -55,6 +55,11 @@ export class Client {
     return this.json("GET", `/api/runs/${encodeURIComponent(id)}`);
   }
 
+  /** The models that are on the server's machine. */
+  models(): Answer<api.ModelList> {
+    return this.json("GET", "/api/models");
+  }
+
   /** What a node gave, in small, by the key of its result. */
   preview(key: string, signal?: AbortSignal): Answer<api.NodePreview> {
     return this.json("GET", `/api/previews/${encodeURIComponent(key)}`, undefined, signal);

@@ -11,6 +11,7 @@ export const CHECKED: readonly true[] = [
   true satisfies Given<server.RunOut, editor.Run>,
   true satisfies Given<server.RunRow, editor.RunRow>,
   true satisfies Given<server.RunList, editor.RunPage>,
+  true satisfies Given<server.ModelList, editor.ModelList>,
   true satisfies Given<server.NodePreview, editor.NodePreview>,
   true satisfies Given<server.TokensAnswer, editor.Tokens>,
   true satisfies Given<server.WorkflowEntry, editor.WorkflowEntry>,

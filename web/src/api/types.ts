@@ -111,6 +111,21 @@ export interface RunQuery {
   readonly limit?: number;
 }
 
+/** A model that is on the server's machine. */
+export interface InstalledModel {
+  /** What the `source` of a node that loads it takes. */
+  readonly source: string;
+  /** What loads it: "checkpoint", "lora", ...; "other": no node does. */
+  readonly kind: string;
+  readonly what: string;
+  readonly bytes: number;
+}
+
+export interface ModelList {
+  readonly models: readonly InstalledModel[];
+  readonly truncated: boolean;
+}
+
 export interface WorkflowEntry {
   readonly name: string;
   readonly title: string;

@@ -11,16 +11,14 @@ import {
   type NodeChange,
   ReactFlow,
 } from "@xyflow/react";
-import { type DragEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { openGraphName } from "../../model/document";
 import { useEditor } from "../../store/context";
-import { remember } from "../palette/entries";
-import { DRAGGED } from "../palette/Library";
 import { Breadcrumbs } from "./Breadcrumbs";
 import styles from "./Canvas.module.css";
 import { ConnectionLine } from "./ConnectionLine";
 import { useDistance } from "./distance";
-import { add, show } from "./edits";
+import { show } from "./edits";
 import { CommentNote, GroupFrame, RerouteDot } from "./Frames";
 import { type CanvasNode, type Flow, flowOf, NO_FLOW, type Wire } from "./flow";
 import { merged } from "./merge";
@@ -29,6 +27,7 @@ import { useCanvas } from "./provide";
 import { ui } from "./ui";
 import { useConnecting } from "./useConnecting";
 import { useDragging } from "./useDragging";
+import { useDropping } from "./useDropping";
 import { useKeys } from "./useKeys";
 import { usePressing } from "./usePressing";
 import { useWholeView } from "./useWholeView";
@@ -51,6 +50,7 @@ export function Canvas() {
   const connecting = useConnecting(context);
   const dragging = useDragging(context);
   const pressing = usePressing(context);
+  const dropping = useDropping(context);
   const moving = useMoving();
   const tiny = useDistance() === "tiny";
   return (
@@ -63,19 +63,7 @@ export function Canvas() {
         const at = { x: event.clientX, y: event.clientY };
         ui.openPalette({ at, place: context.flow.screenToFlowPosition(at) });
       }}
-      onDragOver={(event) => {
-        if (!event.dataTransfer.types.includes(DRAGGED)) return;
-        event.preventDefault();
-        event.dataTransfer.dropEffect = "copy";
-      }}
-      onDrop={(event: DragEvent) => {
-        const type = event.dataTransfer.getData(DRAGGED);
-        if (type === "") return;
-        event.preventDefault();
-        remember(type);
-        const { x, y } = context.flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
-        add(context, type, { x: x - 60, y });
-      }}
+      {...dropping}
     >
       <ReactFlow<CanvasNode, Wire>
         nodes={nodes}

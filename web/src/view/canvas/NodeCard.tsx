@@ -111,6 +111,7 @@ function Body({ id, data, distance }: BodyProps) {
               port={port}
               link={own(entry.links, port.name)}
               value={own(entry.values, port.name)}
+              nodeType={entry.type}
               syntax={syntax}
               exposed={exposed.has(port.name)}
               distance={distance}

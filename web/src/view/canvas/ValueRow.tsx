@@ -21,6 +21,7 @@ export interface ValueRowProps {
   readonly port: InputPort;
   readonly link: string | undefined;
   readonly value: Json | undefined;
+  readonly nodeType: string;
   /** How the node writes the weights of a prompt; undefined for its default. */
   readonly syntax: string | undefined;
   readonly exposed: boolean;
@@ -28,7 +29,7 @@ export interface ValueRowProps {
 }
 
 export const ValueRow = memo(function ValueRow(props: ValueRowProps) {
-  const { id, port, link, value, syntax, exposed, distance } = props;
+  const { id, port, link, value, nodeType, syntax, exposed, distance } = props;
   const far = distance !== "near";
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
@@ -42,7 +43,7 @@ export const ValueRow = memo(function ValueRow(props: ValueRowProps) {
           <span className={styles.shown}>{link ?? brief(value ?? port.default, port.unit)}</span>
         </div>
       ) : (
-        <Widget id={id} port={port} value={value} syntax={syntax} />
+        <Widget id={id} port={port} value={value} nodeType={nodeType} syntax={syntax} />
       )}
       {exposed && <span className={styles.pin} title="An input of the workflow" />}
     </div>
@@ -53,10 +54,11 @@ interface WidgetProps {
   readonly id: string;
   readonly port: InputPort;
   readonly value: Json | undefined;
+  readonly nodeType: string;
   readonly syntax: string | undefined;
 }
 
-function Widget({ id, port, value, syntax }: WidgetProps) {
+function Widget({ id, port, value, nodeType, syntax }: WidgetProps) {
   const apply = useEditor((state) => state.apply);
   const at = useEditor((state) => openGraphName(state.path));
   const problem = useEditor((state) => problemsAt(state, id).find((found) => found.port === port.name)?.message);
@@ -76,6 +78,7 @@ function Widget({ id, port, value, syntax }: WidgetProps) {
         onChange={change}
         problem={problem}
         at={formatAddress(at, { node: id, port: port.name })}
+        nodeType={nodeType}
         syntax={syntax}
       />
     </div>

@@ -7,6 +7,7 @@ import { useDistance } from "./distance";
 import type { Wire } from "./flow";
 import { statusOf } from "./nodeState";
 import { typeColor } from "./ports";
+import { useCanvasUi } from "./ui";
 import styles from "./Wires.module.css";
 
 /** How wide a line can be grasped; nobody aims at one from afar. */
@@ -16,6 +17,7 @@ export const WireLine = memo(function WireLine(props: EdgeProps<Wire>) {
   const { data, selected = false, target, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition } = props;
   const color = useEditor((state) => typeColor(state.catalog, data?.type ?? "Any"));
   const flowing = useEditor((state) => statusOf(state, target).tone === "running");
+  const taking = useCanvasUi((state) => state.target === props.id);
   const tiny = useDistance() === "tiny";
   const [path] = getBezierPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, curvature: 0.3 });
   return (
@@ -24,6 +26,7 @@ export const WireLine = memo(function WireLine(props: EdgeProps<Wire>) {
       style={{ "--type": color } as CSSProperties}
       data-selected={selected}
       data-flowing={flowing}
+      data-target={taking}
     >
       <BaseEdge id={props.id} path={path} interactionWidth={tiny ? 0 : GRIP_PX} />
     </g>

@@ -6,6 +6,7 @@ import { collapse, collapseProblem, expand, freshGraphName } from "../../model/c
 import { canConnect, connect, disconnect } from "../../model/connect";
 import { graphOf, type PortRef, parseRef } from "../../model/document";
 import { addComment, addGroup, changeComment, changeGroup, freshFrame, removeFrames } from "../../model/frames";
+import { inserted } from "../../model/insert";
 import { own } from "../../model/json";
 import { addNode, freshNodeId, newNode, removeNodes, toggleMode } from "../../model/nodes";
 import { portsOfSubgraph, portsOfType } from "../../model/ports";
@@ -30,6 +31,35 @@ export function add(context: CanvasContext, type: string, place: Point, end?: Op
   state.apply(() => (linked && link !== null ? connect(added, at, link.from, link.to) : added), { label: "Add node" });
   state.select([id]);
   return id;
+}
+
+/** The document with a new node in a link; null where its types don't permit that. */
+function withInserted(context: CanvasContext, type: string, place: Point, wire: Wire) {
+  const { state, doc, at } = now(context);
+  const { source, target } = wire.data ?? {};
+  if (source === undefined || !target) return null;
+  const id = freshNodeId(doc, at, type);
+  const corner = { x: snapped(place.x), y: snapped(place.y - 20) };
+  const found = inserted(state.catalog, addNode(doc, at, id, newNode(state.catalog, type), corner), at, id, {
+    source,
+    target,
+  });
+  return found === null ? null : { id, doc: found };
+}
+
+/** Whether a node of a type could be put into a link. */
+export function fitsInto(context: CanvasContext, type: string, wire: Wire): boolean {
+  return withInserted(context, type, { x: 0, y: 0 }, wire) !== null;
+}
+
+/** Add a node into a link, as one step of undo; false where it does not fit. */
+export function addInto(context: CanvasContext, type: string, place: Point, wire: Wire): boolean {
+  const { state } = now(context);
+  const found = withInserted(context, type, place, wire);
+  if (found === null) return false;
+  state.apply(() => found.doc, { label: "Insert node" });
+  state.select([found.id]);
+  return true;
 }
 
 /** The first ports of a type of node through which it can be connected to an open end. */

@@ -37,6 +37,10 @@ interface CanvasUi {
   /** Why the port under the pointer does not take the link that is drawn. */
   readonly refusal: string | null;
   readonly renaming: string | null;
+  /** The type of node that is dragged from the library. */
+  readonly dragged: string | null;
+  /** The link that it would go into. */
+  readonly target: string | null;
   readonly help: boolean;
   readonly links: Point | null;
   readonly library: boolean;
@@ -57,6 +61,8 @@ export const useCanvasUi = create<CanvasUi>(() => ({
   connecting: null,
   refusal: null,
   renaming: null,
+  dragged: null,
+  target: null,
   help: false,
   links: null,
   library: libraryOpen(),
@@ -68,6 +74,7 @@ export const ui = {
   openMenu: (menu: MenuRequest) => useCanvasUi.setState({ menu, palette: null }),
   closeMenu: () => useCanvasUi.setState({ menu: null }),
   rename: (id: string | null) => useCanvasUi.setState({ renaming: id }),
+  drag: (dragged: string | null) => useCanvasUi.setState({ dragged, target: null }),
   showHelp: (help: boolean) => useCanvasUi.setState({ help }),
   openLinks: (links: Point | null) => useCanvasUi.setState({ links }),
   toggleLibrary() {

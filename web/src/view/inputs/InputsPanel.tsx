@@ -67,6 +67,7 @@ function Input({ name, doc }: { readonly name: string; readonly doc: WorkflowDoc
       onChange={change}
       problem={problem?.message}
       at={`${first.node}.${first.port}`}
+      nodeType={node.type}
       syntax={syntaxIn(node.values)}
     />
   );

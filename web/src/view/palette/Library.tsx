@@ -6,15 +6,14 @@ import { useEditor } from "../../store/context";
 import { spot } from "../canvas/context";
 import { add } from "../canvas/edits";
 import { useCanvas } from "../canvas/provide";
+import { ui } from "../canvas/ui";
+import { DRAGGED } from "../canvas/useDropping";
 import { categoryColor } from "../canvas/words";
 import { Chevron, Down, Search } from "../ui/icons";
 import { tip } from "../ui/Tip";
 import { entriesOf, type Found, grouped, remember, search } from "./entries";
 import { Letters } from "./Letters";
 import styles from "./Library.module.css";
-
-/** The kind of data that a dragged node carries. */
-export const DRAGGED = "application/x-sdgraph-node";
 
 export function Library() {
   const catalog = useEditor((state) => state.catalog);
@@ -78,7 +77,9 @@ function Item({ entry }: { readonly entry: Found }) {
         onDragStart={(event) => {
           event.dataTransfer.setData(DRAGGED, entry.type);
           event.dataTransfer.effectAllowed = "copy";
+          ui.drag(entry.type);
         }}
+        onDragEnd={() => ui.drag(null)}
         onClick={() => {
           remember(entry.type);
           add(context, entry.type, spot(context).place);

@@ -53,6 +53,7 @@ export function InspectorPort({ node: id, port, at }: InspectorPortProps) {
           onChange={change}
           problem={problem}
           at={formatAddress(at, ref)}
+          nodeType={node?.type ?? ""}
           syntax={syntaxIn(node?.values)}
         />
       )}

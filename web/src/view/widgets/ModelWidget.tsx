@@ -1,19 +1,31 @@
-/** Where weights come from: one of those known here, or any reference that sdgraph understands. */
+/** Where weights come from: one of those on the server's machine, or any reference that sdgraph understands. */
 
 import { useSyncExternalStore } from "react";
+import { session } from "../../api/session";
+import { bytes } from "../panels/format";
 import { Field } from "./Field";
-import { modelProblem, models } from "./models";
+import { modelProblem, models, offered } from "./models";
 import { effective, labelOf } from "./port";
 import { SearchSelect } from "./SearchSelect";
 import type { WidgetProps } from "./types";
 
-export function ModelWidget({ port, value, onChange, problem }: WidgetProps) {
+export interface ModelProps extends WidgetProps {
+  /** The type of the node, which says what kind of model it loads. */
+  readonly nodeType: string;
+}
+
+export function ModelWidget({ port, value, onChange, problem, nodeType }: ModelProps) {
   const current = String(effective(port, value) ?? "");
-  const listed = useSyncExternalStore(models.subscribe, models.list);
-  const options = [...new Set([String(port.default ?? ""), ...listed].filter(Boolean))];
+  const used = useSyncExternalStore(models.subscribe, models.used);
+  const installed = useSyncExternalStore(models.subscribe, models.installed);
+  const options = offered(nodeType, String(port.default ?? ""), installed, used);
   const take = (given: string) => {
     models.remember(given.trim());
     onChange(given.trim());
+  };
+  const about = (source: string) => {
+    const found = installed.find((model) => model.source === source);
+    return found === undefined ? "" : `${found.what}, ${bytes(found.bytes)}`;
   };
   return (
     <Field label={labelOf(port)} help={port.help} problem={problem ?? modelProblem(current)} stacked>
@@ -23,6 +35,8 @@ export function ModelWidget({ port, value, onChange, problem }: WidgetProps) {
           options={options}
           value={current}
           onChange={take}
+          onOpen={() => void models.refresh(() => session().client.models(), performance.now())}
+          about={about}
           free
           placeholder="builtin:, hf:org/name, or a path"
         />

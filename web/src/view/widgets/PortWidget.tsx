@@ -25,11 +25,13 @@ export interface PortWidgetProps {
   readonly problem?: string | null | undefined;
   /** The port's address: what belongs to the window and not to the file is kept under it. */
   readonly at?: string | undefined;
+  /** The type of the node. */
+  readonly nodeType: string;
   /** How the node writes the weights of a prompt; undefined for its default. */
   readonly syntax?: string | undefined;
 }
 
-export function PortWidget({ port: given, at, syntax, ...shared }: PortWidgetProps) {
+export function PortWidget({ port: given, at, nodeType, syntax, ...shared }: PortWidgetProps) {
   const port = given as PortSpec;
   switch (widgetOf(port)) {
     case "boolean":
@@ -46,7 +48,7 @@ export function PortWidget({ port: given, at, syntax, ...shared }: PortWidgetPro
     case "list":
       return <ListWidget port={port} {...shared} />;
     case "model":
-      return <ModelWidget port={port} {...shared} />;
+      return <ModelWidget port={port} {...shared} nodeType={nodeType} />;
     case "multiline":
       return <PromptWidget port={port} {...shared} syntax={syntax} />;
     case "object":

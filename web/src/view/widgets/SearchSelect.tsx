@@ -1,6 +1,7 @@
 /** A dropdown with a search field: the combobox of the ARIA authoring practices, with a list that it controls. */
 
 import { type KeyboardEvent, useMemo, useRef, useState } from "react";
+import { match } from "../../model/fuzzy";
 import controls from "./controls.module.css";
 import type { FieldIds } from "./Field";
 import styles from "./SearchSelect.module.css";
@@ -13,15 +14,20 @@ export interface SearchSelectProps {
   /** Any text is taken, not only one of the list. */
   readonly free?: boolean;
   readonly placeholder?: string;
+  /** A few words about an option, below it. */
+  readonly about?: (option: string) => string;
+  readonly onOpen?: () => void;
 }
 
-export function SearchSelect({ ids, options, value, onChange, free = false, placeholder }: SearchSelectProps) {
+export function SearchSelect(props: SearchSelectProps) {
+  const { ids, options, value, onChange, free = false, placeholder, about, onOpen } = props;
   const [query, setQuery] = useState<string | null>(null);
   const [active, setActive] = useState(0);
   const input = useRef<HTMLInputElement>(null);
   const found = useMemo(() => matching(options, query ?? ""), [options, query]);
   const isOpen = query !== null && found.length > 0;
   const open = () => {
+    onOpen?.();
     setQuery("");
     setActive(Math.max(0, options.indexOf(value)));
   };
@@ -50,9 +56,9 @@ export function SearchSelect({ ids, options, value, onChange, free = false, plac
     event.preventDefault();
   };
   const chooseActive = () => {
-    const chosen = free && query && !found[active]?.startsWith(query) ? query : found[active];
-    if (chosen !== undefined) take(chosen);
-    else if (free && query) take(query);
+    const chosen = found[active];
+    if (free && query && (chosen === undefined || isOwn(query, chosen))) take(query);
+    else if (chosen !== undefined) take(chosen);
   };
   return (
     <div className={styles.combo}>
@@ -101,6 +107,7 @@ export function SearchSelect({ ids, options, value, onChange, free = false, plac
               onMouseMove={() => setActive(at)}
             >
               {option}
+              {about?.(option) && <small>{about(option)}</small>}
             </div>
           ))}
         </div>
@@ -109,10 +116,17 @@ export function SearchSelect({ ids, options, value, onChange, free = false, plac
   );
 }
 
-/** Options with the query in them, those that begin with it first; `_` and space are the same. */
+/** Whether a text is meant as it is, and not as a search: a path or an address that no option begins with. */
+function isOwn(text: string, option: string): boolean {
+  return /[:/.\\]/.test(text) && !option.startsWith(text);
+}
+
+/** Options that have the letters of the query in this order, those that fit best first. */
 export function matching(options: readonly string[], query: string): readonly string[] {
-  const wanted = query.trim().toLowerCase().replaceAll(" ", "_");
-  const found = options.filter((option) => option.toLowerCase().includes(wanted));
-  const begins = (option: string) => Number(!option.toLowerCase().startsWith(wanted));
-  return wanted === "" ? options : [...found].sort((left, right) => begins(left) - begins(right));
+  if (query.trim() === "") return options;
+  const found = options.flatMap((option) => {
+    const score = match(query, option)?.score;
+    return score === undefined ? [] : [{ option, score }];
+  });
+  return found.sort((left, right) => right.score - left.score).map(({ option }) => option);
 }
