@@ -144,7 +144,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         description="After how many steps samplers write down how far they are, so that an interrupted run goes on "
-        "there; 0: not at all. Finished stages of a sampler are stored in any case.",
+        "there; 0: not at all. Finished stages of a sampler are stored in any case. When enlarging in tiles, each tile "
+        "counts as a step.",
     )
     upload_limit_bytes: ByteSize = Field(
         ByteSize(64 * 2**20), description="Size of the largest picture that can be uploaded to `serve`."

@@ -1,6 +1,6 @@
 """Larger pictures with new detail, drawn tile by tile."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdgraph.core.context import RunContext
@@ -26,6 +26,7 @@ from sdgraph.payloads.facts import Sized, is_settled, picture_at
 from sdgraph.payloads.handles import DenoiserHandle, VaeHandle
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents, LatentSpace, item_seeds, require_same_space
+from sdgraph.payloads.sampling import SamplingState
 from sdgraph_nodes.outputs import ImageOut
 from sdgraph_nodes.resize import resample
 from sdgraph_nodes.sampling import MAX_SEED, negative_missing, warn_without_steps
@@ -34,6 +35,7 @@ from sdgraph_nodes.step_preview import StepReport
 
 if TYPE_CHECKING:
     from sdgraph.diffusion.tiles import TileGrid
+    from sdgraph_nodes.tile_log import TileLog
 
 MAX_EDGE_PX = 16384
 
@@ -108,18 +110,18 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=2, lane="de
     def run(self, ctx: RunContext) -> ImageOut:
         if self.negative is None and self.guidance != 1:
             raise negative_missing("The upscale")
-        pool = ctx.service(ModelPool)
-        with pool.lease(self.vae, ctx.device) as model:
-            latents = encode_image(model, self.vae, self._enlarged(), self.tile_px)
         guidance = ConstantGuidance(scale=self.guidance)
         stage = Stage(steps=self.steps, solver=self.solver, sigmas=self.sigmas, guidance=guidance)
-        for leg in plan_legs((stage,), self.strength):
-            latents = self._redrawn(latents, leg, ctx)
-        with pool.lease(self.vae, ctx.device) as model:
+        legs = plan_legs((stage,), self.strength)
+        latents = self._redrawn(legs[0], ctx) if legs else self._encoded(ctx)
+        with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:
             return ImageOut(image=decode_latents(model, self.vae, latents, self.tile_px))
 
-    def _enlarged(self) -> Image:
-        return resample(self.image, *self._size(self.image, self.vae.space), "lanczos")
+    def _encoded(self, ctx: RunContext) -> Latents:
+        """The enlarged picture as latents."""
+        enlarged = resample(self.image, *self._size(self.image, self.vae.space), "lanczos")
+        with ctx.service(ModelPool).lease(self.vae, ctx.device) as model:
+            return encode_image(model, self.vae, enlarged, self.tile_px)
 
     def _size(self, image: Sized, space: LatentSpace) -> tuple[int, int]:
         """Width and height of the result. Raises SamplingError [upscale-too-large]."""
@@ -134,30 +136,49 @@ class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=2, lane="de
             )
         return width, height
 
-    def _grid(self, latents: Latents) -> "TileGrid":
-        from sdgraph.diffusion.tiles import TileGrid
-
-        step = self.denoiser.space.downscale
-        height, width = latents.samples.shape[2:]
-        return TileGrid(height, width, self.tile_px // step, self.overlap_px // step, blending=self.tile_weights)
-
-    def _redrawn(self, latents: Latents, leg: Leg, ctx: RunContext) -> Latents:
-        """The latents with the noise of `leg` put on and taken off again."""
+    def _redrawn(self, leg: Leg, ctx: RunContext) -> Latents:
+        """The enlarged picture's latents with the noise of `leg` put on and taken off again."""
         from sdgraph.diffusion.guidance import ClassifierFreeGuidance
         from sdgraph.diffusion.sampling import run_stage
-        from sdgraph.diffusion.start import start_from_latents
         from sdgraph.models.counted import counted
         from sdgraph_nodes.tiled_guider import TiledGuider
 
-        grid = self._grid(latents)
-        report = StepReport(ctx, self.denoiser, leg.steps, parts=len(grid.tiles))
+        log = self._log(leg, ctx)
+        taken, grid = log.state.step, self._grid(log.state.x.shape[2:])
+        report = StepReport(ctx, self.denoiser, leg.steps, parts=len(grid.tiles), done=taken)
+        if taken or log.finished:
+            note = f"goes on after step {taken} of {leg.steps}, and {log.finished} tiles of the next one"
+            ctx.progress(taken * len(grid.tiles), leg.steps * len(grid.tiles), note=note)
         negative = self.positive if self.negative is None else self.negative.as_negative()
-        sampling = Sampling(None if self.negative is None else negative, StepClock(leg))
+        sampling = Sampling(None if self.negative is None else negative, StepClock(leg, taken))
         with open_model(ctx.service(ModelPool), self.denoiser, None, ctx.device, None, sampling) as model:
-            schedule = model.schedule
             plain = counted(ClassifierFreeGuidance(model, self.positive, negative), sampling)
-            guider = TiledGuider(plain, grid, report.part, model.focused)
-            seeds = item_seeds(latents, self.seed)
-            start = start_from_latents((leg,), schedule, latents.samples.to(ctx.device), seeds)
-            state = run_stage(leg, start, guider, schedule, report.step, model.begin_step)
-        return Latents(state.latents().cpu(), latents.space)
+            guider = TiledGuider(plain, grid, report.part, model.focused, log if log.is_used else None)
+            reports, resumed = (report.step, model.begin_step), log.state if taken else None
+            keep = log.end_step
+            state = run_stage(leg, log.start, guider, model.schedule, *reports, resume=resumed, keep=keep)
+        return Latents(state.latents().cpu(), self.vae.space)
+
+    def _log(self, leg: Leg, ctx: RunContext) -> "TileLog":
+        """Where an interrupted run of this very node had come to, or the beginning."""
+        from sdgraph.diffusion.schedule import NoiseSchedule
+        from sdgraph.diffusion.start import start_from_latents
+        from sdgraph_nodes.tile_log import TileLog
+
+        # Features of steps before are no part of the state.
+        every = 0 if self.denoiser.shortcuts.reuses else ctx.checkpoint.every_steps
+        saved = ctx.checkpoint.load()
+        if isinstance(saved, SamplingState):
+            return TileLog.resumed(saved, ctx.device, every, ctx.checkpoint.save)
+        latents, schedule = self._encoded(ctx), NoiseSchedule.from_config(self.denoiser.scheduler)
+        seeds = item_seeds(latents, self.seed)
+        start = start_from_latents((leg,), schedule, latents.samples.to(ctx.device), seeds)
+        return TileLog(start, latents.space, every, ctx.checkpoint.save)
+
+    def _grid(self, size: Sequence[int]) -> "TileGrid":
+        """Of latents of `size`: height and width."""
+        from sdgraph.diffusion.tiles import TileGrid
+
+        step = self.denoiser.space.downscale
+        height, width = size
+        return TileGrid(height, width, self.tile_px // step, self.overlap_px // step, blending=self.tile_weights)

@@ -11,6 +11,7 @@ from torch import Tensor
 from sdgraph.diffusion.guidance import FIRST_STEP, Guided, Guider, StepContext, selected
 from sdgraph.diffusion.tiles import TileGrid, blend
 from sdgraph.models.view import Window
+from sdgraph_nodes.tile_log import TileLog
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,21 +30,34 @@ class TiledGuider:
     """Called with the tile's number before each tile; may raise to cancel."""
     focused: Callable[[Window], AbstractContextManager[None]] = lambda _: nullcontext()
     """Within its `with` block the model cuts what belongs to the whole picture (control, masks) to a tile."""
+    log: TileLog | None = None
+    """Which tiles are done already, and where those that are done now are written down."""
 
     def guide(self, x: Tensor, sigma: Tensor, scale: float, at: StepContext = FIRST_STEP) -> Guided:
         """The guided denoised latents [B, C, h, w]; `nfe` counts evaluations over all tiles."""
-        answers: list[Guided] = []
-        for number, tile in enumerate(self.grid.tiles):
-            self.on_tile(number)
-            there = at if at.memory is None else replace(at, memory=tile.crop(at.memory).contiguous())
-            with self.focused(Window(tile, self.grid.height, self.grid.width)):
-                answers.append(self.guider.guide(tile.crop(x).contiguous(), sigma, scale, there))
+        if self.log is not None:
+            self.log.ask(x, sigma, scale)
+        answers = [self._answer(number, x, sigma, scale, at) for number in range(len(self.grid.tiles))]
         return Guided(
             blend(self.grid, [answer.denoised for answer in answers]),
             sum(answer.nfe for answer in answers),
             self._blended([answer.memory for answer in answers]),
             self._blended([answer.renoise for answer in answers]),
         )
+
+    def _answer(self, number: int, x: Tensor, sigma: Tensor, scale: float, at: StepContext) -> Guided:
+        """The answer for one tile."""
+        self.on_tile(number)
+        known = None if self.log is None else self.log.known(number)
+        if known is not None:
+            return known
+        tile = self.grid.tiles[number]
+        there = at if at.memory is None else replace(at, memory=tile.crop(at.memory).contiguous())
+        with self.focused(Window(tile, self.grid.height, self.grid.width)):
+            answer = self.guider.guide(tile.crop(x).contiguous(), sigma, scale, there)
+        if self.log is not None:
+            self.log.add(number, answer)
+        return answer
 
     def select(self, items: Sequence[int]) -> TiledGuider:
         """The guider for some items of its batch only."""
