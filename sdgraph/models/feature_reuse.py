@@ -7,9 +7,9 @@ aside; at the steps in between only the input, these last layers and the encoder
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sdgraph.models.attention import replaced_forward
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdgraph.models.view import View
+
+T = TypeVar("T")
 
 
 class Stepping(Protocol):
@@ -111,11 +113,17 @@ class FeatureReuse:
 
         unet = self._unet
         emb, states = self._embedded(sample, timestep, given)
-        skips = self._encoded(unet.conv_in(sample), emb, states, given)
-        hidden = deep
-        for place in range(-self._layers, 0):
-            hidden = torch.cat([hidden, skips.pop()], dim=1)
-            hidden = _layer(self._decoder, place, hidden, emb, states)
+        first = unet.conv_in(sample)
+        skips = _called(unet.down_blocks[0], lambda: self._encoded(first, emb, states, given))
+
+        def decoded() -> Tensor:
+            hidden = deep
+            for place in range(-self._layers, 0):
+                hidden = torch.cat([hidden, skips.pop()], dim=1)
+                hidden = _layer(self._decoder, place, hidden, emb, states)
+            return hidden
+
+        hidden = _called(self._decoder, decoded)
         if unet.conv_norm_out is not None:
             hidden = unet.conv_act(unet.conv_norm_out(hidden))
         return unet.conv_out(hidden)
@@ -141,6 +149,14 @@ class FeatureReuse:
             skips[-1] = skips[-1] + adapters[0]
         residuals: Sequence[Tensor] = given.get("down_block_additional_residuals") or ()
         return [skip + part for skip, part in zip(skips, residuals, strict=False)] if residuals else skips
+
+
+def _called(block: Any, compute: Callable[[], T]) -> T:
+    """What `compute` gives as the block's forward: whatever waits for a call of the block, such as its weights where
+    these come and go, is there.
+    """
+    with replaced_forward(block, compute):
+        return block()
 
 
 def _layer(block: Any, place: int, hidden: Tensor, emb: Tensor, states: Any) -> Tensor:

@@ -22,6 +22,7 @@ from sdgraph.diffusion.stage import Stage
 from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import read_checkpoint
+from sdgraph.models.streaming import Streamed
 from sdgraph.models.token_merging import find_merge
 from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.handles import DENOISER, DenoiserHandle
@@ -110,6 +111,8 @@ def test_the_deep_layers_run_at_every_third_step_only() -> None:
     assert calls["conv_out"] == 7
     decoder = [calls[name] for name in sorted(calls) if re.fullmatch(r"up_blocks\.\d+\.resnets\.\d+", name)]
     assert decoder == [3] * (len(decoder) - 1) + [7]
+    blocks = [calls[name] for name in sorted(calls) if re.fullmatch(r"(down|up)_blocks\.\d+", name)]
+    assert blocks == [7, *[3] * (len(blocks) - 2), 7]  # weights that wait for a block's call are there at each step
 
 
 def test_more_outer_layers_cost_more_and_are_nearer_to_the_whole() -> None:
@@ -267,3 +270,16 @@ def test_shortcuts_are_stored_with_their_handle() -> None:
     handle = merging(0.25, 2, reusing(4, 3))
     assert codec.decode(codec.encode(handle)) == handle
     assert handle.shortcuts == Shortcuts(0.25, 2, 4, 3)
+
+
+@pytest.mark.parametrize("denoiser", [reusing, merging], ids=["reuse", "merge"])
+def test_shortcuts_find_weights_that_come_and_go(denoiser: Any) -> None:
+    """Streaming brings a piece's weights when the piece is called."""
+    whole = draw(denoiser())
+    with pool().lease(model().denoiser, "cpu") as unet:
+        streamed = Streamed(unet, "cpu", 0)
+        try:
+            assert torch.equal(draw(denoiser()), whole)
+        finally:
+            streamed.stop()
+    assert torch.equal(draw(denoiser()), whole)
