@@ -93,8 +93,8 @@ def test_a_worker_takes_no_code_from_the_folder_where_it_runs(settings: Settings
 
 HOSTILE = """
 {secret} {secret}/model.safetensors {secret}/picture.png ../secret ../secret/picture.png ~/secret
-builtin:../../{secret} builtin:shapes/../../{secret} builtin:shapes/{secret} upload:{secret} upload:../secret/picture.png
-hf:../../{secret} synthetic:../{secret} file://{secret}/picture.png
+builtin:../../{secret} builtin:shapes/../../{secret} builtin:shapes/{secret} upload:{secret}
+upload:../secret/picture.png hf:../../{secret} synthetic:../{secret} file://{secret}/picture.png
 inside/link inside/link/model.safetensors inside/../../secret
 """
 
