@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from sdgraph.core.pack import NodePack
+from sdgraph.core.registry import Registry
 from sdgraph.core.workflow import Workflow
 from sdgraph.engine.journal import Journal
 from sdgraph.engine.plan import Action, Plan
 from sdgraph.engine.record import _parts, difference, records_of, show
 from sdgraph.engine.stores.memory import MemoryStore
 from sdgraph.errors import WorkflowError
-from tests.engine.toys import Bench, Count, Half, Handle, ReadFile, Record, Save, Switch, chain
+from tests.engine.toys import PACK, Bench, Count, Half, Handle, ReadFile, Record, Save, Switch, chain
 
 
 class Session:
@@ -115,6 +117,24 @@ def test_a_link_replaced_by_a_value_says_so(session: Session) -> None:
     workflow.output("out", workflow.add("second", Count(start=2, a=4)).out.value)
     session.run(three())
     assert session.reasons(workflow)["second"] == ("value-changed", "a changed from first.value to 4")
+
+
+def test_a_new_version_of_a_node_says_so_and_who_follows(session: Session) -> None:
+    class Newer(Half, type="toy.half", version=2):
+        """The same type, changed."""
+
+    def halves(cls: type[Half]) -> Workflow:
+        session.bench.registry = Registry([NodePack("versions", "1", (cls, Switch), PACK.port_types)])
+        workflow = Workflow("halves")
+        half: Any = workflow.add("half", cls(value=3.0)).out.value
+        workflow.output("out", workflow.add("after", Switch(choice=0, a=half)).out.value)
+        return workflow
+
+    session.run(halves(Half))
+    assert session.reasons(halves(Half))["half"][0] in ("stored", "covered")
+    reasons = session.reasons(halves(Newer))
+    assert reasons["half"] == ("version-changed", "toy.half changed version from 1 to 2")
+    assert reasons["after"] == ("upstream-changed", "half changed: version from 1 to 2")
 
 
 def test_changed_content_outside_is_named_as_such(session: Session, tmp_path: Path) -> None:

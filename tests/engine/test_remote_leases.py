@@ -33,11 +33,10 @@ from tests.engine.test_single_flight import (
     FAMILY,
     Chore,
     CoarseChore,
-    Waiting,
     chain_after,
     chores,
-    in_thread,
     stays_at,
+    while_another_waits,
 )
 from tests.engine.toys import PACK, Bench
 
@@ -104,18 +103,14 @@ def test_a_machine_waits_for_what_another_one_computes_and_reads_it_from_the_rem
         )
 
     one, other = bench("one"), bench("other")
-    begun, may_end = stays_at("root", one)
-    first, first_reports = in_thread(lambda: one.run(chain_after("root")))
-    assert begun.wait(WAIT_S)
-    listener = Waiting()
-    second, reports = in_thread(lambda: other.run(chain_after("root"), listeners=(listener,)))
-    assert listener.event.wait(WAIT_S)
-    may_end.set()
-    first.join(WAIT_S)
-    second.join(WAIT_S)
-    assert [report.status for report in (*first_reports, *reports)] == ["done", "done"]
-    assert reports[0].outputs == first_reports[0].outputs
-    root = reports[0].nodes["root"]
+    first, second, _ = while_another_waits(
+        lambda: one.run(chain_after("root")),
+        lambda heard: other.run(chain_after("root"), listeners=(heard,)),
+        *stays_at("root", one),
+    )
+    assert [first.status, second.status] == ["done", "done"]
+    assert second.outputs == first.outputs
+    root = second.nodes["root"]
     assert (root.status, root.reason, root.store) == ("hit", "computed elsewhere while this run waited", "remote")
     assert (one.log.runs["root"], other.log.runs["root"]) == (1, 0)
     one.store.close()

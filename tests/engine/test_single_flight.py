@@ -152,20 +152,32 @@ def in_thread(run: Callable[[], RunReport]) -> tuple[threading.Thread, list[RunR
     return thread, reports
 
 
-def test_two_runs_in_one_process_share_a_computation() -> None:
-    bench = in_memory()
-    begun, may_end = stays_at("root", bench)
-    first, first_reports = in_thread(lambda: bench.run(diamond()))
-    assert begun.wait(WAIT_S)
+def while_another_waits(
+    first: Callable[[], RunReport],
+    second: Callable[[Waiting], RunReport],
+    begun: threading.Event,
+    may_end: threading.Event,
+) -> tuple[RunReport, RunReport, Waiting]:
+    """The reports of a run that is held at a node until another one waits for it, and of that one."""
     listener = Waiting()
-    second, reports = in_thread(lambda: bench.run(diamond(), listeners=(listener,)))
+    one, one_reports = in_thread(first)
+    assert begun.wait(WAIT_S)
+    other, other_reports = in_thread(lambda: second(listener))
     assert listener.event.wait(WAIT_S)
     may_end.set()
-    first.join(WAIT_S)
-    second.join(WAIT_S)
-    assert reports[0].outputs == first_reports[0].outputs
+    one.join(WAIT_S)
+    other.join(WAIT_S)
+    return one_reports[0], other_reports[0], listener
+
+
+def test_two_runs_in_one_process_share_a_computation() -> None:
+    bench = in_memory()
+    first, second, listener = while_another_waits(
+        lambda: bench.run(diamond()), lambda heard: bench.run(diamond(), listeners=(heard,)), *stays_at("root", bench)
+    )
+    assert second.outputs == first.outputs
     assert bench.log.runs["root"] == 1
-    root = reports[0].nodes["root"]
+    root = second.nodes["root"]
     assert (root.status, root.reason, root.store) == ("hit", "computed elsewhere while this run waited", "memory")
     (waiting,) = [event for event in listener.heard if event.type == "node_waiting" and event.node == "root"]
     assert waiting.data["reason"] == WAITING
@@ -209,30 +221,24 @@ def test_when_the_one_that_computes_fails_the_one_that_waits_computes() -> None:
             raise RuntimeError("the first one fails")
 
     bench.log.hooks["root"] = fail_once
-    first, first_reports = in_thread(lambda: bench.run(chain_after("root")))
-    assert begun.wait(WAIT_S)
-    listener = Waiting()
-    second, reports = in_thread(lambda: bench.run(chain_after("root"), listeners=(listener,)))
-    assert listener.event.wait(WAIT_S)
-    may_end.set()
-    first.join(WAIT_S)
-    second.join(WAIT_S)
-    assert [first_reports[0].status, reports[0].status] == ["failed", "done"]
-    assert reports[0].nodes["root"].status == "ran"
+    first, second, _ = while_another_waits(
+        lambda: bench.run(chain_after("root")),
+        lambda heard: bench.run(chain_after("root"), listeners=(heard,)),
+        begun,
+        may_end,
+    )
+    assert [first.status, second.status] == ["failed", "done"]
+    assert second.nodes["root"].status == "ran"
 
 
 def test_a_result_that_is_not_kept_is_computed_by_each_who_waited() -> None:
     bench = Bench(lambda payloads: MemoryStore(payloads, budget_bytes=0))
-    begun, may_end = stays_at("root", bench)
-    first, _ = in_thread(lambda: bench.run(chain_after("root")))
-    assert begun.wait(WAIT_S)
-    listener = Waiting()
-    second, reports = in_thread(lambda: bench.run(chain_after("root"), listeners=(listener,)))
-    assert listener.event.wait(WAIT_S)
-    may_end.set()
-    first.join(WAIT_S)
-    second.join(WAIT_S)
-    assert reports[0].status == "done"
+    _, second, _ = while_another_waits(
+        lambda: bench.run(chain_after("root")),
+        lambda heard: bench.run(chain_after("root"), listeners=(heard,)),
+        *stays_at("root", bench),
+    )
+    assert second.status == "done"
     assert bench.log.runs["root"] == 2
 
 

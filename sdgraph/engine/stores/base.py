@@ -136,10 +136,26 @@ class ResultStore(Protocol):
         ...
 
 
-class NullStore:
-    """Keeps nothing: every node runs."""
+class Fleeting:
+    """The part of a store that is the same for all that outlive no process: nothing is pending, nothing goes wrong."""
 
     checkpoints: Checkpoints | None = None
+
+    def flush(self) -> None:
+        """Nothing is pending."""
+
+    def when_saved(self, work: Callable[[], None]) -> None:
+        work()
+
+    def take_problems(self) -> list[Problem]:
+        return []
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class NullStore(Fleeting):
+    """Keeps nothing: every node runs."""
 
     def find(self, key: CacheKey) -> str | None:
         return None
@@ -164,18 +180,6 @@ class NullStore:
 
     def guard(self, keys: Iterable[CacheKey]) -> Release:
         return nothing_to_release
-
-    def flush(self) -> None:
-        """Nothing is pending."""
-
-    def when_saved(self, work: Callable[[], None]) -> None:
-        work()
-
-    def take_problems(self) -> list[Problem]:
-        return []
-
-    def close(self) -> None:
-        """Nothing to end."""
 
 
 def nothing_to_release() -> None:

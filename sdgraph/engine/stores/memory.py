@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from sdgraph.engine.cachekey import CacheKey
-from sdgraph.engine.stores.base import Payloads, Release, Result, nothing_to_release
-from sdgraph.engine.stores.checkpoints import Checkpoints
-from sdgraph.errors import Problem
+from sdgraph.engine.stores.base import Fleeting, Payloads, Release, Result, nothing_to_release
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
 ENTRY_BYTES = 512
@@ -30,10 +28,8 @@ class _Entry:
         self.priority = age + result.elapsed_s / nbytes
 
 
-class MemoryStore:
+class MemoryStore(Fleeting):
     """A `ResultStore` that holds the objects themselves; lost when the process ends."""
-
-    checkpoints: Checkpoints | None = None
 
     def __init__(self, payloads: Payloads, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
         self.budget_bytes = budget_bytes
@@ -133,15 +129,3 @@ class MemoryStore:
             self._entries.clear()
             self._heap.clear()
             self.used_bytes = 0
-
-    def flush(self) -> None:
-        """Nothing is pending."""
-
-    def when_saved(self, work: Callable[[], None]) -> None:
-        work()
-
-    def take_problems(self) -> list[Problem]:
-        return []
-
-    def close(self) -> None:
-        """Nothing to end."""
