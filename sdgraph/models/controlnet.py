@@ -69,7 +69,7 @@ class OpenControlNet:
 def shown(branch: ControlBranch) -> NDArray[np.float32]:
     """The control picture [1 or B, 3, H, W] in 0..1, with -1 where the branch's mask hides it.
 
-    That is how networks for inpainting were trained (ControlNet 1.1, `control_v11p_sd15_inpaint`).
+    That is how networks for inpainting were trained (ControlNet 1.1's for Stable Diffusion 1.5).
     """
     pixels = branch.image.pixels
     return pixels if branch.mask is None else np.where(branch.mask.values > 0.5, np.float32(-1), pixels)

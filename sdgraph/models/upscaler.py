@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PACKAGE = "spandrel"
-_CONTAINERS = ("state_dict", "params_ema", "params-ema", "params", "model", "net")
+_CONTAINERS = ("state_dict", "params_ema", "params", "model", "net")
 """What published pickles keep the tensors in."""
 
 
@@ -55,7 +55,7 @@ def require_package() -> None:
 
 
 def load_upscaler(handle: UpscalerHandle, device: str) -> nn.Module:
-    """The network of an upscale model, with `scale`, `multiple_of`, `minimum` and `tiles` as attributes.
+    """The network of an upscale model, with its scale, what sizes it takes, and whether it takes tiles, as attributes.
 
     Raises ModelError [upscaler-package], [model-damaged], [model-kind-unsupported] for what spandrel does not know or
     what does not turn one picture into one.
