@@ -112,5 +112,5 @@ def _further_inputs(source: str) -> ModelError:
     return ModelError(
         "model-kind-unsupported",
         f"`{source}` is a ControlNet that takes further pictures, or latents of another shape.",
-        "Use one that takes one picture, or one for inpainting of Stable Diffusion 1, 2, 3 or XL.",
+        "Use one that takes one picture, or one for inpainting of Stable Diffusion 1 or 3.",
     )
