@@ -1,6 +1,6 @@
 """When a picture counts as finished before the last step, as data: no torch."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,3 +21,5 @@ class EarlyStop(BaseModel):
     """Quiet steps in a row that finish a picture."""
     min_steps: int = Field(default=5, ge=1, le=1000)
     """Steps of the stage before which nothing finishes."""
+    watches: Literal["picture", "edges"] = "picture"
+    """Whose change counts: that of the whole x0, or that of its edges alone, whatever colours and brightness do."""

@@ -152,7 +152,8 @@ class _LegRun:
     def finish(self, step: LegStep, rule: EarlyStop) -> bool:
         """Finish the pictures that have settled by `step`; whether none is left."""
         active = self._active
-        settling = watch(active.settling, self._denoised[list(active.items)], rule.threshold)
+        seen = self._denoised[list(active.items)]
+        settling = watch(active.settling, seen, rule.threshold, edges=rule.watches == "edges")
         self._active = active = replace(active, settling=settling)
         steps_done = self._leg.guidance_first + step.index + 1
         done = settled(settling, rule, steps_done) if step.span.sigma_next > 0 else []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sdgraph.diffusion.early_stop import EarlyStop
 
@@ -41,15 +43,16 @@ class Settling:
         return Settling(self.last[positions], quiet, changes)
 
 
-def watch(settling: Settling | None, denoised: Tensor, threshold: float) -> Settling:
-    """After one more step, which ended with `denoised` [B, C, h, w].
+def watch(settling: Settling | None, denoised: Tensor, threshold: float, *, edges: bool = False) -> Settling:
+    """After one more step, which ended with `denoised` [B, C, h, w]; with `edges` only those count.
 
     A step is quiet when x0 changed by less than `threshold`, and by no more than in the step before. Without the second
     condition pictures would stop at once: in strong noise x0 hardly changes either, but by more with every step.
     """
     if settling is None:
         return Settling(denoised, (0,) * len(denoised))
-    changes = tuple(relative_change(denoised, settling.last).tolist())
+    now_seen, then_seen = (edges_of(part) if edges else part for part in (denoised, settling.last))
+    changes = tuple(relative_change(now_seen, then_seen).tolist())
     before = settling.changes or (0.0,) * len(changes)
     quiet = tuple(
         count + 1 if now < threshold and now <= then else 0
@@ -63,6 +66,21 @@ def settled(settling: Settling, rule: EarlyStop, steps_done: int) -> list[int]:
     if steps_done < rule.min_steps:
         return []
     return [position for position, count in enumerate(settling.quiet) if count >= rule.patience]
+
+
+def edges_of(latents: Tensor) -> Tensor:
+    """How steep latents [B, C, h, w] are at each place, of the same shape: the length of Sobel's two derivatives.
+
+    Beyond the border latents go on as they are there, so what is flat has no edges.
+    """
+    smooth, slope = latents.new_tensor([1.0, 2.0, 1.0]) / 4, latents.new_tensor([-1.0, 0.0, 1.0]) / 2
+    channels = latents.shape[1]
+    padded = functional.pad(latents, (1, 1, 1, 1), mode="replicate")
+    across, down = (
+        functional.conv2d(padded, kernel.expand(channels, 1, 3, 3), groups=channels)
+        for kernel in (torch.outer(smooth, slope), torch.outer(slope, smooth))
+    )
+    return torch.hypot(across, down)
 
 
 def relative_change(denoised: Tensor, before: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from sdgraph.diffusion.guidance_schedule import ConstantGuidance, GuidanceSchedu
 from sdgraph.diffusion.guider_specs import CfgSpec, GuiderSpec, PagSpec
 from sdgraph.diffusion.guiders.build import build_guider
 from sdgraph.diffusion.sampling import StepInfo, run_stage
-from sdgraph.diffusion.settling import Settling, relative_change, settled, watch
+from sdgraph.diffusion.settling import Settling, edges_of, relative_change, settled, watch
 from sdgraph.diffusion.solvers.table import SOLVERS
 from sdgraph.diffusion.stage import Stage
 from sdgraph.diffusion.stages import plan_legs
@@ -234,3 +234,43 @@ def test_a_restless_step_starts_the_count_again():
         settling = watch(settling, latents, threshold=0.1)
         counts.append(settling.quiet[0])
     assert counts == [0, 1, 2, 0, 1]
+
+
+def test_edges_that_come_to_rest_finish_a_picture_whose_brightness_still_changes():
+    """The edge of a square grows as 1 - 0.5**step; the brightness rises by 1 in every step."""
+    square = torch.zeros(1, 1, 8, 8)
+    square[..., 2:6, 2:6] = 1
+    rule = EarlyStop(threshold=0.05, patience=2, min_steps=3, watches="edges")
+    found: dict[bool, list[list[int]]] = {True: [], False: []}
+    for edges, done in found.items():
+        settling: Settling | None = None
+        for step in range(1, 9):
+            latents = square * (1 - 0.5**step) * 0.1 + step
+            settling = watch(settling, latents, rule.threshold, edges=edges)
+            done.append(settled(settling, rule, step))
+    # The edge changes by 0.5**step of about 1: less than 0.05 from step 5 on.
+    assert found[True] == [[], [], [], [], [], [0], [0], [0]]
+    assert found[False] == [[]] * 8
+
+
+def test_edges_lie_where_latents_change_and_nowhere_else():
+    latents = torch.zeros(2, 3, 6, 6)
+    latents[:, 1, :, 3:] = 4.0
+    steep = edges_of(latents)
+    assert steep.shape == latents.shape
+    assert bool((steep[:, [0, 2]] == 0).all())
+    expected = torch.tensor([0.0, 0.0, 2.0, 2.0, 0.0, 0.0])
+    torch.testing.assert_close(steep[:, 1], expected.expand(2, 6, 6))
+    turned = edges_of(latents.transpose(2, 3))
+    torch.testing.assert_close(turned, steep.transpose(2, 3))
+
+
+def test_a_run_that_watches_edges_stops_each_picture_as_if_it_were_alone():
+    rule = RULE.model_copy(update={"watches": "edges"})
+    together = Run(rule, STEPS).state
+    assert together.stopped
+    assert together.x.shape == (len(SEEDS), *SHAPE)
+    for stop in together.stopped:
+        alone = Run(rule, STEPS, seeds=(SEEDS[stop.item],)).state
+        assert [(one.step, one.nfe) for one in alone.stopped] == [(stop.step, stop.nfe)]
+        torch.testing.assert_close(alone.x[0], together.x[stop.item], rtol=0, atol=1e-5)
