@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import { tip } from "../ui/Tip";
 import styles from "./ActionButton.module.css";
-import type { Action } from "./actions";
+import type { Action } from "./actions/action";
 import { Keys } from "./KeyCaps";
 import { useCanvas } from "./provide";
 

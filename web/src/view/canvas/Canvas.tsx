@@ -17,6 +17,7 @@ import { useEditor } from "../../store/context";
 import { Breadcrumbs } from "./Breadcrumbs";
 import styles from "./Canvas.module.css";
 import { ConnectionLine } from "./ConnectionLine";
+import { GRID_PX } from "./context";
 import { useDistance } from "./distance";
 import { show } from "./edits";
 import { CommentNote, GroupFrame, RerouteDot } from "./Frames";
@@ -38,7 +39,7 @@ import { ZoomBar } from "./ZoomBar";
 
 const NODE_TYPES = { card: NodeCard, group_: GroupFrame, comment: CommentNote, reroute: RerouteDot };
 const EDGE_TYPES = { wire: WireLine };
-const GRID: [number, number] = [8, 8];
+const GRID: [number, number] = [GRID_PX, GRID_PX];
 const BARE = { hideAttribution: true };
 
 export function Canvas() {

@@ -1,7 +1,8 @@
 /** The cheat sheet: every action and its keys. */
 
 import { Dialog } from "../panels/Dialog";
-import { ACTIONS, type Section } from "./actions";
+import { ACTIONS } from "./actions";
+import type { Section } from "./actions/action";
 import styles from "./HelpDialog.module.css";
 import { Keys } from "./KeyCaps";
 import { ui, useCanvasUi } from "./ui";

@@ -65,3 +65,10 @@ export function allIds(context: CanvasContext): string[] {
 export function framesOf(doc: WorkflowDocument, at: GraphName) {
   return { groups: groupsOf(doc, at), comments: commentsOf(doc, at) };
 }
+
+/** What places on the canvas are multiples of. */
+export const GRID_PX = 8;
+
+export function snapped(value: number): number {
+  return Math.round(value / GRID_PX) * GRID_PX;
+}

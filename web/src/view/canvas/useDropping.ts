@@ -2,8 +2,8 @@
 
 import { type DragEvent, useMemo } from "react";
 import { remember } from "../palette/entries";
+import { add, addInto, fitsInto } from "./adding";
 import type { CanvasContext } from "./context";
-import { add, addInto, fitsInto } from "./edits";
 import type { Wire } from "./flow";
 import { useCanvasUi } from "./ui";
 

@@ -8,7 +8,8 @@ import { Nothing, Panel } from "../panels/Panel";
 import { Thumbnail } from "../panels/Thumbnail";
 import { useRuns } from "../panels/useRuns";
 import controls from "../widgets/controls.module.css";
-import { Compare, Search } from "../widgets/icons";
+import { Compare } from "../widgets/icons";
+import { SearchField } from "../widgets/SearchField";
 import styles from "./HistoryPanel.module.css";
 import { queryOf } from "./query";
 
@@ -20,19 +21,12 @@ export function HistoryPanel() {
   return (
     <Panel
       bar={
-        <div className={controls.box}>
-          <span className={styles.lens}>
-            <Search />
-          </span>
-          <input
-            type="search"
-            className={controls.text}
-            value={text}
-            placeholder="Words, or seed:7"
-            aria-label="Search the history by words of the prompt, or by an input as name:value"
-            onChange={(event) => setText(event.target.value)}
-          />
-        </div>
+        <SearchField
+          value={text}
+          onChange={setText}
+          placeholder="Words, or seed:7"
+          label="Search the history by words of the prompt, or by an input as name:value"
+        />
       }
     >
       {ended.length > 0 && (

@@ -3,8 +3,8 @@
 import { useMemo, useState } from "react";
 import { openGraphName } from "../../model/document";
 import { useEditor } from "../../store/context";
+import { add } from "../canvas/adding";
 import { spot } from "../canvas/context";
-import { add } from "../canvas/edits";
 import { useCanvas } from "../canvas/provide";
 import { ui } from "../canvas/ui";
 import { DRAGGED } from "../canvas/useDropping";

@@ -3,7 +3,7 @@
 import { useMemo, useState } from "react";
 import { openGraphName } from "../../model/document";
 import { useEditor } from "../../store/context";
-import { add } from "../canvas/edits";
+import { add } from "../canvas/adding";
 import { useCanvas } from "../canvas/provide";
 import { type PaletteRequest, ui, useCanvasUi } from "../canvas/ui";
 import { categoryColor, categoryText } from "../canvas/words";

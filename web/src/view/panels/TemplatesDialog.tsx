@@ -5,9 +5,9 @@ import { sentence } from "../../api/problems";
 import { session } from "../../api/session";
 import type { WorkflowEntry } from "../../api/types";
 import { useEditor } from "../../store/context";
-import controls from "../widgets/controls.module.css";
-import { Picture, Search } from "../widgets/icons";
+import { Picture } from "../widgets/icons";
 import { titled } from "../widgets/port";
+import { SearchField } from "../widgets/SearchField";
 import { Words } from "../widgets/Words";
 import { Dialog } from "./Dialog";
 import { dialogs } from "./dialogs";
@@ -38,19 +38,13 @@ export function TemplatesDialog() {
   const own = found.filter((entry) => !entry.shipped);
   const shipped = found.filter((entry) => entry.shipped);
   const search = (
-    <div className={`${controls.box} ${styles.search}`}>
-      <span className={styles.lens}>
-        <Search />
-      </span>
-      <input
-        type="search"
-        className={controls.text}
-        value={text}
-        placeholder="Search"
-        aria-label="Search workflows"
-        onChange={(event) => setText(event.target.value)}
-      />
-    </div>
+    <SearchField
+      value={text}
+      onChange={setText}
+      placeholder="Search"
+      label="Search workflows"
+      className={styles.search}
+    />
   );
   return (
     <Dialog title="Open a workflow" onClose={dialogs.close} wide aside={search}>

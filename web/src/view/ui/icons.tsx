@@ -1,24 +1,10 @@
-/** Icons of the canvas and its bars: 16 px lines in the colour of the text. They say nothing to screen readers. */
+/** Icons of the canvas and its bars. */
 
 import type { ReactNode } from "react";
+import { Icon } from "./Icon";
 
 function icon(children: ReactNode, fill = false) {
-  return () => (
-    <svg
-      viewBox="0 0 16 16"
-      width="1rem"
-      height="1rem"
-      fill={fill ? "currentColor" : "none"}
-      stroke={fill ? "none" : "currentColor"}
-      strokeWidth="1.4"
-      strokeLinecap="round"
-      strokeLinejoin="round"
-      aria-hidden="true"
-      focusable="false"
-    >
-      {children}
-    </svg>
-  );
+  return () => <Icon fill={fill}>{children}</Icon>;
 }
 
 export const Play = icon(

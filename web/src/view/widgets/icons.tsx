@@ -1,25 +1,6 @@
-/** Small line icons of widgets and panels, 16 px, in the colour of the text. They say nothing to screen readers. */
+/** Icons of widgets and panels. */
 
-import type { ReactNode } from "react";
-
-function Icon({ children }: { readonly children: ReactNode }) {
-  return (
-    <svg
-      viewBox="0 0 16 16"
-      width="1rem"
-      height="1rem"
-      fill="none"
-      stroke="currentColor"
-      strokeWidth="1.4"
-      strokeLinecap="round"
-      strokeLinejoin="round"
-      aria-hidden="true"
-      focusable="false"
-    >
-      {children}
-    </svg>
-  );
-}
+import { Icon } from "../ui/Icon";
 
 const dot = (x: number, y: number) => (
   <circle key={`${x}-${y}`} cx={x} cy={y} r=".9" fill="currentColor" stroke="none" />
