@@ -4,48 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from sdgraph.cli.loading import Loaded, load
+from sdgraph.cli.loading import Loaded
 from sdgraph.cli.models import expect
-from sdgraph.cli.options import cache_option, file_argument, input_options, json_option
 from sdgraph.cli.stores import open_shelf
 from sdgraph.cli.streams import out, out_json, show_problems, table
-from sdgraph.core.registry import Registry
+from sdgraph.cli.workflow_command import Asked, workflow_command
 from sdgraph.engine.plan import Plan, make_plan
 from sdgraph.engine.planview import plan_counts, plan_rows
 from sdgraph.models.memory.predict import Prediction
-from sdgraph.settings import read_settings
 
 
-@click.command
-@file_argument
-@input_options
-@click.option("--only", metavar="OUTPUT", multiple=True, help="Plan only this output, and what it needs.")
-@cache_option
-@json_option
-def plan(
-    file: str,
-    given: tuple[str, ...],
-    inputs_file: str | None,
-    only: tuple[str, ...],
-    cache: str | None,
-    as_json: bool,
-) -> int:
+@workflow_command("Plan only this output, and what it needs", on_device=False)
+def plan(asked: Asked) -> int:
     """Show which nodes would run, which are hits, and the reason for each.
 
     FILE is a workflow (JSON, or a PNG that sdgraph wrote), or - for standard input.
     """
-    settings = read_settings(cache=cache)
-    registry = Registry.installed()
-    loaded = load(file, given, inputs_file, registry, settings)
-    show_problems(loaded.warnings)
-    with open_shelf(settings, registry) as shelf:
+    loaded = asked.loaded
+    with open_shelf(asked.settings, asked.registry) as shelf:
         before = shelf.journal.read(loaded.name) if shelf.journal else None
-        made = make_plan(loaded.graph, shelf.store, outputs=only or None, before=before)
-    expected = expect(made, settings)
+        made = make_plan(loaded.graph, shelf.store, outputs=asked.only, before=before)
+    expected = expect(made, asked.settings)
     show_problems(expected.problems())
-    if as_json:
+    if asked.as_json:
         out_json(_as_json(made, loaded, expected))
     else:
         rows = [(name, row["action"], row["store"] or "", row["reason"]) for name, row in plan_rows(made).items()]

@@ -8,27 +8,23 @@ from pathlib import Path
 import click
 
 from sdgraph.cli.failure import CANCELLED, FAILED
-from sdgraph.cli.loading import Loaded, load
-from sdgraph.cli.options import cache_option, device_option, file_argument, input_options, json_option
+from sdgraph.cli.loading import Loaded
 from sdgraph.cli.progress import progress
 from sdgraph.cli.signals import cancel_on_signals
 from sdgraph.cli.stores import Shelf, open_shelf
 from sdgraph.cli.streams import err, out, out_json, show_problems
+from sdgraph.cli.workflow_command import Asked, workflow_command
 from sdgraph.cli.workshop import Workshop, report_json, status_of
-from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken
 from sdgraph.engine.deliver import Delivered, delivers_files, require_writable
 from sdgraph.engine.plan import Plan
 from sdgraph.engine.report import RunReport, RunStatus
-from sdgraph.settings import read_settings
 
 _EXIT_CODES: Mapping[RunStatus, int] = {"done": 0, "partial": FAILED, "failed": FAILED, "cancelled": CANCELLED}
 _MAX_NAMED = 8
 
 
-@click.command
-@file_argument
-@input_options
+@workflow_command("Make only this output, and what it needs")
 @click.option(
     "-o",
     "--output",
@@ -39,31 +35,15 @@ _MAX_NAMED = 8
     type=click.Path(path_type=Path),
     help="Where files are written.",
 )
-@click.option("--only", metavar="OUTPUT", multiple=True, help="Make only this output, and what it needs.")
-@cache_option
-@device_option
-@json_option
-def run(
-    file: str,
-    given: tuple[str, ...],
-    inputs_file: str | None,
-    folder: Path,
-    only: tuple[str, ...],
-    cache: str | None,
-    device: str | None,
-    as_json: bool,
-) -> int:
+def run(asked: Asked, folder: Path) -> int:
     """Run a workflow and write its results.
 
     FILE is a workflow (JSON, or a PNG that sdgraph wrote), or - for standard input.
     """
-    settings = read_settings(cache=cache, device=device)
-    registry = Registry.installed()
-    loaded = load(file, given, inputs_file, registry, settings)
-    show_problems(loaded.warnings)
-    with open_shelf(settings, registry) as shelf:
-        workshop = Workshop(settings, registry, shelf)
-        plan = workshop.plan(loaded, only or None)
+    loaded = asked.loaded
+    with open_shelf(asked.settings, asked.registry) as shelf:
+        workshop = Workshop(asked.settings, asked.registry, shelf)
+        plan = workshop.plan(loaded, asked.only)
         if delivers_files(plan):
             require_writable(folder)
         report = _execute(workshop, loaded, plan)
@@ -73,7 +53,7 @@ def run(
             err(_kept_text(report, shelf))
     show_problems(delivered.problems)
     err(_summary(report, status))
-    if as_json:
+    if asked.as_json:
         out_json(report_json(loaded, report, delivered))
     else:
         _show(delivered)

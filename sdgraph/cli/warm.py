@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import click
-
 from sdgraph.cli.failure import FAILED
-from sdgraph.cli.loading import load
 from sdgraph.cli.models import needs_of_plan
-from sdgraph.cli.options import cache_option, device_option, file_argument, input_options, json_option
 from sdgraph.cli.progress import Lines
 from sdgraph.cli.signals import cancel_on_signals
 from sdgraph.cli.stores import open_shelf
 from sdgraph.cli.streams import err, out, out_json, show_problems
+from sdgraph.cli.workflow_command import Asked, workflow_command
 from sdgraph.cli.workshop import Workshop
 from sdgraph.core.context import running
-from sdgraph.core.registry import Registry
 from sdgraph.engine.context import CancelToken, NodeContext
 from sdgraph.engine.events import EventStream
 from sdgraph.engine.plan import Plan
@@ -22,40 +18,22 @@ from sdgraph.models.device import resolve_device
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.warm import WarmReport
 from sdgraph.models.warm import warm as warm_up
-from sdgraph.settings import Settings, read_settings
+from sdgraph.settings import Settings
 
 
-@click.command
-@file_argument
-@input_options
-@click.option("--only", metavar="OUTPUT", multiple=True, help="Load only what this output needs.")
-@cache_option
-@device_option
-@json_option
-def warm(
-    file: str,
-    given: tuple[str, ...],
-    inputs_file: str | None,
-    only: tuple[str, ...],
-    cache: str | None,
-    device: str | None,
-    as_json: bool,
-) -> int:
+@workflow_command("Load only what this output needs")
+def warm(asked: Asked) -> int:
     """Load the models of the nodes that a run would compute, compile them where `SDGRAPH_COMPILE` asks for it, and say
     whether all are ready.
 
     FILE is a workflow (JSON, or a PNG that sdgraph wrote), or - for standard input.
     """
-    settings = read_settings(cache=cache, device=device)
-    registry = Registry.installed()
-    loaded = load(file, given, inputs_file, registry, settings)
-    show_problems(loaded.warnings)
-    with open_shelf(settings, registry) as shelf:
-        workshop = Workshop(settings, registry, shelf)
-        report = warm_plan(workshop.plan(loaded, only or None), workshop, settings)
+    with open_shelf(asked.settings, asked.registry) as shelf:
+        workshop = Workshop(asked.settings, asked.registry, shelf)
+        report = warm_plan(workshop.plan(asked.loaded, asked.only), workshop, asked.settings)
     show_problems(report.problems)
-    if as_json:
-        out_json({"workflow": loaded.name, **report.to_json()})
+    if asked.as_json:
+        out_json({"workflow": asked.loaded.name, **report.to_json()})
     else:
         out(_summary(report))
     return 0 if report.ready else FAILED
