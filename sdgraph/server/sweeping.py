@@ -18,7 +18,7 @@ _PAUSE_S = 30.0
 
 
 async def sweeping(app: web.Application) -> AsyncGenerator[None]:
-    """Sweep while the application runs (a `cleanup_ctx`)."""
+    """Sweep while the application runs: a context of its clean-up."""
     state, due = app[STATE], asyncio.Event()
     due.set()
 
