@@ -18,6 +18,7 @@ from sdgraph.models.memory.needs import needs_of
 from sdgraph.models.memory.process import ProcessGauge
 from sdgraph.models.memory.thrift import more_thrift
 from sdgraph.models.pool import ModelPool
+from sdgraph.payloads.facts import PictureFact
 from tests.models.budgeted import Budgeted
 from tests.models.test_memory_remedies import Studio, latents
 from tests.toys import RecordingContext
@@ -141,3 +142,16 @@ def test_a_run_fills_the_table_for_the_plan_of_the_next(tiny: Checkpoint) -> Non
     larger = studio.graph(width_px=128, batch=2)
     assert {need.pixels for need in needs_of(larger, set(larger.nodes))} == {0, 2 * 128 * 128}
     assert needs_of(graph, set()) == ()
+
+
+def test_what_a_network_will_be_shown_is_known_before_the_run() -> None:
+    graph = Studio().graph(width_px=128, batch=2)
+    (stage,) = [name for name in graph.nodes if graph.nodes[name].spec.type == "sample.stage"]
+    whole = {need.type: need for need in needs_of(graph, set(graph.nodes))}
+    assert (whole["sample.stage"].shown, whole["sample.stage"].prompts) == (PictureFact(128, 128, 2), 2)
+    assert whole["sample.start"].prompts == 0  # it asks the model for its noise levels only
+    graph.nodes[stage].values["tile_px"] = 64
+    del graph.nodes[stage].links["negative"]
+    tiled = {need.type: need for need in needs_of(graph, set(graph.nodes))}
+    assert (tiled["sample.stage"].shown, tiled["sample.stage"].prompts) == (PictureFact(64, 64, 2), 1)
+    assert tiled["sample.stage"].pixels == 2 * 128 * 128
