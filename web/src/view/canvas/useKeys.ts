@@ -2,10 +2,12 @@
 
 import { useEffect } from "react";
 import { FRAGMENT, readFragment } from "../../model/clipboard";
+import { pictureIn } from "../widgets/upload";
 import { ACTIONS } from "./actions";
 import { type CanvasContext, spot } from "./context";
 import * as edits from "./edits";
 import { keyText, takesKeys } from "./keys";
+import { pastePicture } from "./pictures";
 import { ui, useCanvasUi } from "./ui";
 
 export function useKeys(context: CanvasContext): void {
@@ -72,7 +74,13 @@ function take(context: CanvasContext, event: ClipboardEvent): void {
 }
 
 function give(context: CanvasContext, event: ClipboardEvent): void {
-  if (takesKeys(event.target)) return;
+  if (takesKeys(event.target) || event.defaultPrevented) return;
+  const picture = pictureIn(event.clipboardData);
+  if (picture !== null) {
+    event.preventDefault();
+    void pastePicture(context, picture);
+    return;
+  }
   const text = event.clipboardData?.getData("text/plain") ?? "";
   const fragment = readFragment(text);
   if (fragment !== null) {
