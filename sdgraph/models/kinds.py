@@ -23,6 +23,7 @@ ModelKind = Literal[
     "ip_adapter",
     "text_encoder",
     "image_encoder",
+    "upscaler",
     "other",
 ]
 """What loads it; "other": no node does."""
@@ -38,6 +39,7 @@ _BY_WORDS: Mapping[str, ModelKind] = {
     "a tiny autoencoder": "vae",
     "a text encoder alone": "text_encoder",
     "an image encoder (CLIP vision)": "image_encoder",
+    "an upscaler": "upscaler",
 }
 _BY_CLASS: Mapping[str, ModelKind] = {
     "AutoencoderKL": "vae",

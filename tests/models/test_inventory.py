@@ -76,6 +76,7 @@ def test_files_are_known_by_their_tensors_and_folders_by_their_configuration(fol
     weights(folder / "any name.safetensors", SD1)
     weights(folder / "vae" / "pytorch_lora_weights.safetensors", LORA)
     weights(folder / "alone.safetensors", VAE)
+    weights(folder / "4x.safetensors", {"conv_first.weight": (4, 3, 3, 3), "conv_first.bias": (4,), "a": (1, 1, 1)})
     weights(folder / "nobody knows.safetensors", {"a": (1, 2, 3), "b": (2,)})
     config(folder / "xl", "model_index.json", **SDXL_INDEX)
     config(folder / "xl" / "unet", "config.json", _class_name="UNet2DConditionModel")
@@ -87,6 +88,7 @@ def test_files_are_known_by_their_tensors_and_folders_by_their_configuration(fol
         "any name.safetensors": "checkpoint",
         "vae": "lora",
         "alone.safetensors": "vae",
+        "4x.safetensors": "upscaler",
         "nobody knows.safetensors": "other",
         "xl": "checkpoint",
         "control": "controlnet",

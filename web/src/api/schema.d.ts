@@ -54,7 +54,7 @@ export interface ModelOut {
   /** What the `source` of a node that loads it takes. */
   readonly source: string;
   /** What loads it; `other`: no node does. */
-  readonly kind: "checkpoint" | "vae" | "lora" | "embedding" | "controlnet" | "t2i_adapter" | "ip_adapter" | "text_encoder" | "image_encoder" | "other";
+  readonly kind: "checkpoint" | "vae" | "lora" | "embedding" | "controlnet" | "t2i_adapter" | "ip_adapter" | "text_encoder" | "image_encoder" | "upscaler" | "other";
   /** What it is, in words. */
   readonly what: string;
   /** The model family of a checkpoint. */
