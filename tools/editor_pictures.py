@@ -203,7 +203,9 @@ def history(page: Page) -> None:
 def run_details(page: Page) -> None:
     """All about a run."""
     history(page)
-    page.locator("#dock-panel").get_by_role("listitem").nth(2).get_by_role("button").first.click()
+    page.locator("#dock-panel").get_by_role("listitem").filter(has_text="blue triangle").get_by_role(
+        "button"
+    ).first.click()
     page.get_by_role("dialog").get_by_role("img").first.wait_for()
 
 

@@ -55,12 +55,15 @@ def test_what_is_drawn_appears_on_the_node_that_people_see_and_nothing_jumps(edi
 def test_a_changed_value_leaves_the_old_picture_faint(editor: Editor) -> None:
     editor.load("txt2img")
     _run_with_seed(editor, 8804)
-    made = editor.node("image").locator("[data-stale]")
-    expect(made).to_have_attribute("data-stale", "false", timeout=RUN_MS)
+    shown = [editor.node(node).locator("[data-stale]") for node in ("image", "save")]
+    for made in shown:
+        expect(made).to_have_attribute("data-stale", "false", timeout=RUN_MS)
     editor.fill(editor.dock("Inputs").get_by_label("Seed", exact=True), "8805")
-    expect(made).to_have_attribute("data-stale", "true")
+    for made in shown:
+        expect(made).to_have_attribute("data-stale", "true")
     editor.undo()
-    expect(made).to_have_attribute("data-stale", "false")
+    for made in shown:
+        expect(made).to_have_attribute("data-stale", "false")
 
 
 def test_a_subgraph_shows_what_it_gives_and_its_inside_too(editor: Editor) -> None:

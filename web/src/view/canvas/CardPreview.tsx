@@ -27,7 +27,8 @@ export function CardPreview({ id, distance }: CardPreviewProps) {
   const results = useEditor((state) => (prefix === null ? undefined : own(state.run?.results, prefix + id)));
   const live = useLive(`${prefix ?? ""}${id}`, running);
   const made = useMade(id);
-  if (results !== undefined && results.length > 0 && !running) return <Results values={results} distance={distance} />;
+  if (results !== undefined && results.length > 0 && !running)
+    return <Results values={results} stale={made.some((one) => one.stale)} distance={distance} />;
   if (made.length === 0) return live === undefined ? null : <SmallResult made={null} live={live} distance={distance} />;
   return made.map((one, place) => (
     <SmallResult key={one.path} made={one} live={place === 0 ? live : undefined} distance={distance} />
@@ -40,11 +41,17 @@ function useMade(id: string) {
   return useMemo(() => JSON.parse(text) as ReturnType<typeof madeOf>, [text]);
 }
 
-function Results({ values, distance }: { readonly values: readonly unknown[]; readonly distance: Distance }) {
+interface ResultsProps {
+  readonly values: readonly unknown[];
+  readonly stale: boolean;
+  readonly distance: Distance;
+}
+
+function Results({ values, stale, distance }: ResultsProps) {
   const pictures = values.filter(isPicture);
   const texts = values.filter((value) => !isPicture(value));
   return (
-    <div className={styles.made}>
+    <div className={styles.made} data-stale={stale}>
       {pictures.length > 0 && (
         <div className={styles.pictures} data-count={Math.min(pictures.length, SHOWN)}>
           {pictures.slice(0, SHOWN).map((picture) => (

@@ -3,11 +3,12 @@
  * painted: an `image.load` with a transparent part would show white there, and the picture below would be lost.
  */
 
-import { type PointerEvent, useEffect, useRef, useState } from "react";
+import { type CSSProperties, type PointerEvent, useEffect, useRef, useState } from "react";
 import controls from "./controls.module.css";
 import { Brush, Eraser, Invert, Redo, Undo } from "./icons";
 import styles from "./MaskDialog.module.css";
 import { fill, maskPicture, paintedIn } from "./maskFile";
+import numbers from "./NumberWidget.module.css";
 import { add, EMPTY, extend, type MaskDrawing, paint, redo, type Stroke, undo } from "./strokes";
 
 interface MaskDialogProps {
@@ -180,6 +181,8 @@ function Range({ label, value, low, high, onChange }: RangeProps) {
       {label}
       <input
         type="range"
+        className={numbers.slider}
+        style={{ "--filled": `${(100 * (value - low)) / (high - low)}%` } as CSSProperties}
         min={low}
         max={high}
         step={0.01}
