@@ -1,6 +1,8 @@
 """Power that fails at any moment: at most the work in flight is lost, and nothing is ever wrong."""
 
 import itertools
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -26,35 +28,37 @@ def power(tmp_path: Path) -> Power:
     return Power(tmp_path / "disk")
 
 
-def stores_after(power: Power, moment: Moment, folder: Path) -> list[DiskStore]:
+def stores_after(power: Power, moment: Moment, folder: Path) -> Generator[DiskStore]:
     """What the next process opens, for every way in which the disk can be left."""
     root = power.root.stat().st_ino
-    opened: list[DiskStore] = []
-    for names_there, kind in WAYS:
-        target = folder / f"{len(opened)}"
+    for number, (names_there, kind) in enumerate(WAYS):
+        target = folder / f"{number}"
         after_power_failed(moment, root, target, names_there=names_there, kind=kind)
-        opened.append(DiskStore(target / "store", PAYLOADS))
-    return opened
+        with closing(DiskStore(target / "store", PAYLOADS)) as opened:
+            yield opened
 
 
 def look(power: Power, moment: Moment, folder: Path, safe: set[int], *, count: int) -> set[int]:
     """Read everything after power failed; gives what was found in every case."""
     folder.mkdir()
     found: list[set[int]] = []
-    for store in stores_after(power, moment, folder):
-        loaded = {number: store.load(key(number)) for number in range(count)}
-        present = {number: one for number, one in loaded.items() if one is not None}
-        assert all(is_right(one, number) for number, one in present.items()), moment.doing
-        assert store.take_problems() == [], moment.doing
-        assert safe <= present.keys(), moment.doing
-        assert store.verify()[1] == 0
-        store.save(key(0), tape(0.0), keep=True)
-        again = store.load(key(0))
-        assert again is not None
-        assert is_right(again, 0)
-        store.close()
-        found.append(set(present))
+    with closing(stores_after(power, moment, folder)) as stores:
+        found.extend(look_into(store, moment, safe, count) for store in stores)
     return set.intersection(*found)
+
+
+def look_into(store: DiskStore, moment: Moment, safe: set[int], count: int) -> set[int]:
+    loaded = {number: store.load(key(number)) for number in range(count)}
+    present = {number: one for number, one in loaded.items() if one is not None}
+    assert all(is_right(one, number) for number, one in present.items()), moment.doing
+    assert store.take_problems() == [], moment.doing
+    assert safe <= present.keys(), moment.doing
+    assert store.verify()[1] == 0
+    store.save(key(0), tape(0.0), keep=True)
+    again = store.load(key(0))
+    assert again is not None
+    assert is_right(again, 0)
+    return set(present)
 
 
 def test_what_took_long_to_compute_survives_from_when_it_is_saved(
