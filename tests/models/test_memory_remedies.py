@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -38,8 +39,10 @@ ROUNDING = 1e-5
 """How much the order of sums may change numbers of about 1 in float32."""
 
 
-def names(inputs: Mapping[str, Any], allowed: Any = "all") -> list[str]:
-    return [remedy.name for remedy in MemoryRecovery(allowed).remedies(inputs, RecordingContext())]
+def names(inputs: Mapping[str, Any], allowed: Any = "all", device: str = "cpu") -> list[str]:
+    context = RecordingContext()
+    context.device = device
+    return [remedy.name for remedy in MemoryRecovery(allowed).remedies(inputs, context)]
 
 
 def latents(checkpoint: Checkpoint, batch: int, side: int) -> Latents:
@@ -51,11 +54,11 @@ def test_remedies_go_from_what_changes_no_bit_to_what_changes_the_picture(tiny: 
     drawn = {"denoiser": tiny.denoiser, "latents": latents(tiny, 1, 8)}
     assert names(drawn) == ["free_memory", "one_at_a_time", "sliced_attention"]
     large = {"vae": tiny.vae, "latents": latents(tiny, 2, 48), "tile_px": 0}
-    assert names(large) == ["free_memory", "one_at_a_time", "tiles_256", "tiles_128"]
-    assert names(large, "exact") == names(large)
-    assert names({**large, "vae": small_vae(tiny)}) == names(large)
+    assert names(large, device=GPU) == ["free_memory", "one_at_a_time", "tiles_256", "tiles_128"]
+    assert names(large, "exact", GPU) == names(large, device=GPU)
+    assert names({**large, "vae": small_vae(tiny)}) == names(large, device=GPU)
     assert names({**large, "vae": small_vae(tiny)}, "exact") == ["free_memory", "one_at_a_time"]
-    assert names({**large, "tile_px": 256}) == ["free_memory", "one_at_a_time", "tiles_128"]
+    assert names({**large, "tile_px": 256}, device=GPU) == ["free_memory", "one_at_a_time", "tiles_128"]
     assert names({"vae": tiny.vae, "latents": latents(tiny, 1, 8), "tile_px": 0}) == ["free_memory"]
     assert names({"text_encoder": tiny.text_encoder}) == ["free_memory"]
 
@@ -75,6 +78,14 @@ def test_errors_of_allocators_are_known_by_class_or_by_what_they_say(error: Exce
     assert is_out_of_memory(error) is expected
     assert MemoryRecovery().is_curable(error) is expected
     assert not MemoryRecovery("off").is_curable(error)
+
+
+def test_exact_tiles_are_no_remedy_where_the_device_is_the_host(tiny: Checkpoint, pool: ModelPool) -> None:
+    given = latents(tiny, 1, 32)
+    assert names({"vae": tiny.vae, "latents": given, "tile_px": 0}) == ["free_memory"]
+    with pool.lease(tiny.vae) as model:
+        whole, tiled = (peak_of(partial(decode_latents, model, tiny.vae, given, tile)) for tile in (0, 128))
+    assert tiled >= whole
 
 
 def test_memory_is_freed_of_the_models_that_the_node_does_not_use() -> None:

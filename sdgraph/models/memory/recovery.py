@@ -73,8 +73,10 @@ class MemoryRecovery:
             text = "attention was computed in slices"
             yield Remedy("sliced_attention", text, lambda: more_thrift(sliced_attention=True))
             yield from _streaming(context.device)
-        if codes:
-            yield from _tilings(inputs, blended=any(handle.tiny for handle in codes))
+        blended = any(handle.tiny for handle in codes)
+        # Exact tiles leave whole fields on the host: where that is the device, they take more memory than one piece.
+        if codes and (blended or context.device != CPU):
+            yield from _tilings(inputs, blended=blended)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
