@@ -169,8 +169,8 @@ steep flanks, with every spacing of timesteps, and with velocity prediction.
   picture under the noise of strength 0.5. The refiner draws by itself only what is given to it; *takes over* is the
   hand-over from the base model after three quarters of the steps (`denoising_end` and `denoising_start`).
 * *Union ControlNet* is SDXL's, which is told what each picture shows and sees two of them in one evaluation.
-  *ControlNet for inpainting* sees the picture with -1 where it is masked (Stable Diffusion 1), or the latents of the rest
-  and the mask (Stable Diffusion 3).
+  *ControlNet for inpainting* sees the picture with -1 where it is masked (Stable Diffusion 1), or the latents of the
+  rest and the mask (Stable Diffusion 3).
 * `synthetic:playground-tiny` is SDXL in EDM's formulation with latents of their own means, as Playground v2.5; its rows
   are `EDMEulerScheduler`'s, and the tests compare `EDMDPMSolverMultistepScheduler` too.
 """
