@@ -100,9 +100,11 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.crashes
 	$(BIN)/python -m benchmarks.patches
 	$(BIN)/python -m benchmarks.residency
+	$(BIN)/python -m benchmarks.residency --vae
 	$(BIN)/python -m benchmarks.gpu
 	$(BIN)/python -m benchmarks.server_latency
 	$(BIN)/python -m benchmarks.server_load
+	$(BIN)/python -m benchmarks.editor_frames
 	$(BIN)/python -m benchmarks.adherence --seed 1
 	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.full_size

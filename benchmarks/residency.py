@@ -1,11 +1,16 @@
 """Does memory stay flat while models come and go? Bytes of the process and of the pool, switch by switch.
 
     python -m benchmarks.residency [--switches 50] [--json FILE]
+    python -m benchmarks.residency --vae [--rounds 2] [--json FILE]
 
 *Families*: a picture with SDXL, one with Stable Diffusion 1.5, and again, with a budget that holds one of them, so that
 each switch frees the one and loads the other. *Autoencoder*: another one for a picture, then none: the original must
 come back bit for bit, and the other's memory be free. Both with the tiny synthetic models, which have the real
 architectures.
+
+With `--vae`, these are left out, and decoding in tiles is measured against decoding in one piece, in turns: the
+autoencoder of Stable Diffusion 1.5 at its full size with random weights, float32 on one thread. Time is that of the
+processor, memory the most that the process took beyond what it had before.
 
 The process' figures are the kernel's (VmRSS, and VmHWM reset before each switch). glibc keeps freed memory for itself,
 in amounts that depend on the order of events; so each is read after `malloc_trim`, which gives back what can be given
@@ -23,6 +28,7 @@ import json
 import os
 import statistics
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -35,6 +41,7 @@ from sdgraph.models.checkpoint import Checkpoint, read_checkpoint
 from sdgraph.models.memory.process import ProcessGauge
 from sdgraph.models.network import open_network
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.shipped_configs import shipped_config
 from sdgraph.models.text import encode_prompt
 from sdgraph.models.vae import decode_latents
 from sdgraph.models.weights_bytes import weights_bytes
@@ -109,6 +116,59 @@ def decode(pool: ModelPool, vae: VaeHandle) -> str:
     return hashlib.sha256(picture.pixels.tobytes()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """One decode of one picture."""
+
+    side_px: int
+    tile_px: int
+    """0: in one piece."""
+    seconds: float
+    """Of the processor."""
+    host_bytes: int
+    """The most beyond what the process had before."""
+
+
+def measure_vae(sides_px: Sequence[int] = (256, 512), tile_px: int = 128, rounds: int = 2) -> list[Decode]:
+    """Decode pictures of these sides in one piece and in tiles, in turns."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    config = json.loads((shipped_config("sd1") / "vae" / "config.json").read_bytes())
+    torch.manual_seed(0)
+    model: Any = AutoencoderKL.from_config(config)
+    model.eval().requires_grad_(False)
+    vae = read_checkpoint(FAMILIES[1]).vae  # for its space, which is that of every Stable Diffusion 1.5
+    found = list[Decode]()
+    for side_px in sides_px:
+        side = side_px // vae.space.downscale
+        latents = Latents(torch.randn(1, vae.space.channels, side, side), vae.space)
+        for edge in (0, tile_px) * rounds:
+            found.append(decode_measured(model, vae, latents, edge))
+    return found
+
+
+def decode_measured(model: Any, vae: VaeHandle, latents: Latents, tile_px: int) -> Decode:
+    """What one decode takes."""
+    gauge = ProcessGauge()
+    trim()
+    gauge.start()
+    before, started = gauge.used_bytes() or 0, time.process_time()
+    picture = decode_latents(model, vae, latents, tile_px)
+    taken_s = time.process_time() - started
+    return Decode(picture.width_px, tile_px, taken_s, (gauge.peak_bytes() or 0) - before)
+
+
+def show_vae(found: Sequence[Decode]) -> None:
+    """The least of each figure over the rounds, and its ratio to one piece."""
+    for side_px in dict.fromkeys(entry.side_px for entry in found):
+        own = [entry for entry in found if entry.side_px == side_px]
+        whole, tiled = ([entry for entry in own if bool(entry.tile_px) is tiles] for tiles in (False, True))
+        once, parts = (min(entry.seconds for entry in kind) for kind in (whole, tiled))
+        most, less = (min(entry.host_bytes for entry in kind) for kind in (whole, tiled))
+        print(f"{side_px} px: one piece {once:.1f} s, {most / 2**20:,.0f} MiB; tiles of {tiled[0].tile_px} px "
+              f"{parts:.1f} s, {less / 2**20:,.0f} MiB; ratios {parts / once:.2f} and {less / most:.2f}")  # fmt: skip
+
+
 def trim() -> None:
     """Free what is garbage, and give freed memory back to the system where glibc can."""
     gc.collect()
@@ -161,21 +221,34 @@ def show(families: dict[str, Any], autoencoder: dict[str, Any]) -> None:
           f"original, pool {sizes} bytes")  # fmt: skip
 
 
+def switching(switches: int) -> dict[str, Any]:
+    """Both parts about switching, shown; all their figures."""
+    found = measure_families(switches)
+    families, autoencoder = summary(found), measure_autoencoder(switches)
+    show(families, autoencoder)
+    return {"families": families, "autoencoder": autoencoder, "rows": [asdict(entry) for entry in found]}
+
+
+def tiles(rounds: int) -> dict[str, Any]:
+    """The part about tiles, shown; all its figures."""
+    found = measure_vae(rounds=rounds)
+    show_vae(found)
+    return {"vae": [asdict(entry) for entry in found]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--switches", type=int, default=50)
-    parser.add_argument("--json", type=Path, help="Write the figures of every switch to this file.")
+    parser.add_argument("--vae", action="store_true", help="Measure the autoencoder in tiles instead.")
+    parser.add_argument("--rounds", type=int, default=2, help="Decodes of each kind and size.")
+    parser.add_argument("--json", type=Path, help="Write all figures to this file.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("SDGRAPH_HOME", home)
-        found = measure_families(options.switches)
-        autoencoder = measure_autoencoder(options.switches)
-    families = summary(found)
-    show(families, autoencoder)
+        figures = tiles(options.rounds) if options.vae else switching(options.switches)
     if options.json:
-        rows = [asdict(entry) for entry in found]
-        options.json.write_text(json.dumps({"families": families, "autoencoder": autoencoder, "rows": rows}) + "\n")
+        options.json.write_text(json.dumps(figures) + "\n")
 
 
 if __name__ == "__main__":
