@@ -41,15 +41,24 @@ describe("results of nodes", () => {
 
   it("that nobody keeps are not asked for again until they are made anew", async () => {
     const ask = vi.fn(async (key: string) => preview(key));
-    ask.mockRejectedValueOnce(failing(404));
-    const results = new NodeResults({ ask });
+    for (let turn = 0; turn < 3; turn++) ask.mockRejectedValueOnce(failing(404));
+    const results = new NodeResults({ ask, later: (call) => setTimeout(call) });
     watching(results, "a");
-    await settled();
+    for (let turn = 0; turn < 9; turn++) await settled();
     expect(results.get("a")).toBeNull();
     watching(results, "a");
-    expect(ask).toHaveBeenCalledTimes(1);
+    expect(ask).toHaveBeenCalledTimes(3);
     results.renew("a");
     await settled();
+    expect(results.get("a")).toEqual(preview("a"));
+  });
+
+  it("that are told of before they are stored are found a little later", async () => {
+    const ask = vi.fn(async (key: string) => preview(key));
+    ask.mockRejectedValueOnce(failing(404));
+    const results = new NodeResults({ ask, later: (call) => setTimeout(call) });
+    watching(results, "a");
+    for (let turn = 0; turn < 3; turn++) await settled();
     expect(results.get("a")).toEqual(preview("a"));
   });
 

@@ -17,6 +17,8 @@ const AT_ONCE = 6;
 const KEPT = 1000;
 /** A worker that starts answers soon; a server that is away not before long. */
 const AGAIN_MS = 3000;
+/** A result may be told of a moment before it is stored. */
+const MISSES = 2;
 
 /** Has a lifecycle: watching a key asks for it, and the last watcher who leaves takes the question back. */
 export class NodeResults {
@@ -24,6 +26,7 @@ export class NodeResults {
   private readonly watchers = new Map<string, Set<Listener>>();
   private readonly asking = new Map<string, AbortController>();
   private readonly waiting = new Set<string>();
+  private readonly misses = new Map<string, number>();
   private readonly later: (call: () => void, ms: number) => unknown;
 
   constructor(private readonly options: ResultsOptions) {
@@ -52,6 +55,7 @@ export class NodeResults {
   renew(key: string): void {
     if (this.known.get(key) !== null) return;
     this.known.delete(key);
+    this.misses.delete(key);
     if (this.watchers.has(key)) this.want(key);
   }
 
@@ -86,8 +90,10 @@ export class NodeResults {
   private failed(key: string, error: unknown, left: boolean): void {
     if (left) return;
     const passing = error instanceof OfflineError || (error instanceof ApiError && error.status === 503);
-    if (passing) this.later(() => this.watchers.has(key) && this.want(key), AGAIN_MS);
-    else this.keep(key, null);
+    const misses = (this.misses.get(key) ?? 0) + Number(!passing);
+    this.misses.set(key, misses);
+    if (misses > MISSES) this.keep(key, null);
+    else this.later(() => this.watchers.has(key) && this.want(key), AGAIN_MS);
   }
 
   private keep(key: string, found: NodePreview | null): void {
