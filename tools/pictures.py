@@ -54,6 +54,13 @@ BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
         ("features reused for 3 steps", "reused.image"),
         ("both", "both.image"),
     ],
+    "pruning": [
+        ("the whole network", "whole.image"),
+        ("a quarter of the heads less", "heads_25.image"),
+        ("half of the heads less", "heads_50.image"),
+        ("a quarter of the channels less", "channels_25.image"),
+        ("half of the channels less", "channels_50.image"),
+    ],
     "conditionings": [
         ("averaged", "average.image"),
         ("one behind the other", "concat.image"),
@@ -102,6 +109,7 @@ COMPARED = {
     "other_vae",
     "preprocessors",
     "prompt_syntaxes",
+    "pruning",
     "several_loras",
     "shortcuts",
 }

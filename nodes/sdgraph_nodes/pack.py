@@ -39,6 +39,7 @@ from sdgraph_nodes.picture_facts import SetPictureFacts
 from sdgraph_nodes.preprocess import Preprocess
 from sdgraph_nodes.preview import Preview
 from sdgraph_nodes.prompt_lint import LintPrompt
+from sdgraph_nodes.pruning import PruneChannels, PruneHeads
 from sdgraph_nodes.resize import Resize
 from sdgraph_nodes.safety import CheckSafety, LoadSafetyChecker
 from sdgraph_nodes.sampler import Sampler, StagedSampler
@@ -64,6 +65,8 @@ PACK = NodePack(
         DenoiserLora,
         MergeTokens,
         ReuseFeatures,
+        PruneHeads,
+        PruneChannels,
         TextEmbedding,
         LoadTextEncoder,
         SetPictureFacts,

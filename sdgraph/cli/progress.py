@@ -53,6 +53,8 @@ def line_of(event: RunEvent, plan: Plan) -> str | None:
             return f"note  {event.node}  {event.data['note']}"
         case "model" if "bytes" in event.data:
             return _model_line(event)
+        case "model" if "flops" in event.data:
+            return _pruned_line(event)
         case "remedy":
             return f"memory {event.node}  {event.data['text']}"
         case "node_failed" | "warning":
@@ -71,6 +73,14 @@ def _model_line(event: RunEvent) -> str:
     return (
         f"model {event.node}  {data['what']} {data['model']} ({data['bytes'] / 2**20:.1f} MiB, {data['device']}{took})"
     )
+
+
+def _pruned_line(event: RunEvent) -> str:
+    """What pruning saves of a model."""
+    data = event.data
+    size = f"{data['parameters'] / 1e6:.2f} of {data['parameters_whole'] / 1e6:.2f} million parameters"
+    work = f"{data['flops'] / 1e9:.3f} of {data['flops_whole'] / 1e9:.3f} GFLOP per evaluation"
+    return f"model {event.node}  pruned {data['model']} ({size}, {work})"
 
 
 def _reason(event: RunEvent, plan: Plan) -> str:

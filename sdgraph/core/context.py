@@ -10,8 +10,8 @@ from sdgraph.errors import Problem
 S = TypeVar("S")
 
 ResourceEvent = Literal["model", "transfer", "remedy"]
-"""What may happen to the resources of a run: a model comes, moves or goes; a payload is sent to another device; memory
-ran out and a remedy was taken."""
+"""What may happen to the resources of a run: a model comes, moves, goes or is pruned; a payload is sent to another
+device; memory ran out and a remedy was taken."""
 
 
 class Checkpoint(Protocol):

@@ -12,6 +12,7 @@ from sdgraph.models.composition import Scene, Share, blend, is_plain, shares_of
 from sdgraph.models.control import ROUNDING_TIMESTEPS
 from sdgraph.models.network import Network, open_network
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.pruning.cost import tell_pruning
 from sdgraph.models.shortened import OpenShortcuts, shortened
 from sdgraph.models.step_clock import StepClock
 from sdgraph.models.view import Window
@@ -206,5 +207,6 @@ def open_model(
         open_network(pool, handle, control, device, channels) as network,
         shortened(network.module, handle.shortcuts, served) as shortcuts,
     ):
+        tell_pruning(handle, network.module)
         plain = ModelDenoiser(network, network.schedule, served.whole_timesteps)
         yield ComposedModel(network, plain, None, served, handle.space.downscale, shortcuts)

@@ -54,8 +54,11 @@ class AttentionLayers:
         self._layers = cross_attention_layers(unet)
         self._levels = len(unet.config.block_out_channels)
         self._processors = [
-            ImageAttention([adapter.keys[i] for adapter in adapters], [adapter.values[i] for adapter in adapters])
-            for i in range(len(self._layers))
+            ImageAttention(
+                [_of_heads(adapter.keys[i], layer) for adapter in adapters],
+                [_of_heads(adapter.values[i], layer) for adapter in adapters],
+            )
+            for i, layer in enumerate(self._layers)
         ]
 
     @contextmanager
@@ -80,6 +83,17 @@ def cross_attention_layers(unet: Any) -> list[Any]:
     """The layers that attend to prompts, in the order in which IP-Adapter files number them."""
     names = [name.removesuffix(".processor") for name in unet.attn_processors]
     return [unet.get_submodule(name) for name in names if name.endswith("attn2")]
+
+
+def _of_heads(project: nn.Linear, layer: Any) -> nn.Linear:
+    """A projection to the heads that a layer has: the adapter's own, or its rows for those that pruning left."""
+    rows: list[int] | None = getattr(layer, "kept_rows", None)
+    if rows is None:
+        return project
+    with torch.device("meta"):
+        cut = nn.Linear(project.in_features, len(rows), bias=False)
+    cut.weight = nn.Parameter(project.weight.data[rows], requires_grad=False)
+    return cut
 
 
 def _grids(latents: tuple[int, int], levels: int) -> dict[int, tuple[int, int]]:

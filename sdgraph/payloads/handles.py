@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from sdgraph.core.porttype import Encoded, PortType, Shown
 from sdgraph.payloads.latents import LatentSpace
 from sdgraph.payloads.patch import Embedding, Patch
+from sdgraph.payloads.pruning import NO_PRUNING, Pruning
 from sdgraph.payloads.shortcuts import NO_SHORTCUTS, Shortcuts
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -82,6 +83,8 @@ class DenoiserHandle(ModelHandle):
     """The autoencoder that came with a transformer: many of its ControlNets see latents."""
     shortcuts: Shortcuts = NO_SHORTCUTS
     """What is left out of its evaluations."""
+    pruning: Pruning = NO_PRUNING
+    """What is cut out of its weights while it is leased, after the patches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +226,8 @@ def _revived(meta: Mapping[str, Any]) -> dict[str, Any]:
         fields["channels"] = tuple(fields["channels"])
     if "shortcuts" in fields:
         fields["shortcuts"] = Shortcuts(**fields["shortcuts"])
+    if "pruning" in fields:
+        fields["pruning"] = Pruning(**fields["pruning"])
     for name in ("preview", "vae"):
         if fields.get(name) is not None:
             fields[name] = VaeHandle(**_revived(fields[name]))

@@ -98,7 +98,11 @@ def test_models_that_come_and_go_have_lines_and_their_loading_moves_the_bar(
     assert (task.completed, task.total) == (3, 4)
     events.tell("model", "a", what="loaded", model="m/unet", device="cpu", bytes=4 << 20, elapsed_s=0.5)
     events.tell("model", "a", what="freed", model="m/vae", device="cpu", bytes=1 << 20, elapsed_s=0.0)
+    sizes = {"parameters": 3_000_000, "parameters_whole": 4_000_000}
+    counts: dict[str, Any] = {**sizes, "flops": 250_000_000, "flops_whole": 10**9}
+    events.tell("model", "a", what="pruned", model="m/unet", device="cpu", **counts)
     assert capsys.readouterr().err.splitlines() == [
         "model a  loaded m/unet (4.0 MiB, cpu, 0.50 s)",
         "model a  freed m/vae (1.0 MiB, cpu)",
+        "model a  pruned m/unet (3.00 of 4.00 million parameters, 0.250 of 1.000 GFLOP per evaluation)",
     ]

@@ -369,6 +369,14 @@ CASES: dict[str, Case] = {
         {"sd3": model("sd3"), "short": node("model.reuse_features", denoiser="sd3.denoiser")},
         ("shortcut-family", "short", "denoiser"),
     ),
+    "heads pruned from a transformer": Case(
+        {"flux": model("flux"), "short": node("model.prune_heads", denoiser="flux.denoiser")},
+        ("pruning-family", "short", "denoiser"),
+    ),
+    "channels pruned from a transformer": Case(
+        {"sd3": model("sd3"), "short": node("model.prune_channels", denoiser="sd3.denoiser")},
+        ("pruning-family", "short", "denoiser"),
+    ),
     "a ControlNet of another family": Case(
         {
             "net": node("control.load", {"source": "synthetic:sdxl-tiny/controlnet_canny"}),
