@@ -23,7 +23,6 @@ from tools.serving import Server, serving
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "pictures" / "editor"
 WIDTH_PX, HEIGHT_PX = 1440, 900
-COLOURS = 256
 RUN_MS = 300_000
 SETTLE_MS = 700
 """Tooltips and pictures appear after a moment."""
@@ -80,10 +79,8 @@ def fill_history(server: Server, browser: Browser) -> None:
 
 
 def save(content: bytes, name: str) -> None:
-    """Keep a screenshot with as many colours as a screen of text needs."""
-    picture = Pillow.open(io.BytesIO(content)).convert("RGB")
-    small = picture.quantize(COLOURS, method=Pillow.Quantize.MEDIANCUT, dither=Pillow.Dither.NONE)
-    small.save(FOLDER / f"{name}.png", optimize=True)
+    """Keep a screenshot. Not with a palette: that is chosen by area, and ports and links are small."""
+    Pillow.open(io.BytesIO(content)).convert("RGB").save(FOLDER / f"{name}.png", optimize=True)
 
 
 def load(page: Page, name: str) -> None:
