@@ -41,6 +41,8 @@ export function fitting(entries: readonly Entry[], end: OpenEnd): Entry[] {
 }
 
 const RECENT_WORTH = 2;
+/** What is found in the category alone comes after what is found in the title. */
+const CATEGORY_COST = 5;
 
 /** Entries by how well they match; `recent` are types that were added lately, the last one first. */
 export function search(entries: readonly Entry[], query: string, recent: readonly string[] = []): Found[] {
@@ -50,7 +52,7 @@ export function search(entries: readonly Entry[], query: string, recent: readonl
       const title = match(query, found.title);
       const whole = match(query, `${categoryText(found.category)} ${found.title}`);
       const type = match(query, found.type);
-      const scores = [title && title.score + 3, whole?.score, type && type.score - 2].filter(
+      const scores = [title && title.score + 3, whole && whole.score - CATEGORY_COST, type && type.score - 2].filter(
         (score) => score !== null && score !== undefined,
       );
       if (scores.length === 0) return [];

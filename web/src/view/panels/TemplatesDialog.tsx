@@ -24,6 +24,13 @@ export function pictureOf(name: string): string | undefined {
   return PICTURES[`../../../../docs/pictures/${name}.png`];
 }
 
+/** What most people begin with; the others follow by name. */
+const FIRST = ["txt2img", "img2img", "controlnet_canny", "staged_dynamic_cfg", "multistage"];
+
+function rank({ name }: WorkflowEntry): number {
+  return FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length;
+}
+
 export function TemplatesDialog() {
   const [entries, setEntries] = useState<readonly WorkflowEntry[] | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
@@ -36,7 +43,7 @@ export function TemplatesDialog() {
   }, []);
   const found = useMemo(() => matching(entries ?? [], text), [entries, text]);
   const own = found.filter((entry) => !entry.shipped);
-  const shipped = found.filter((entry) => entry.shipped);
+  const shipped = found.filter((entry) => entry.shipped).sort((a, b) => rank(a) - rank(b));
   const search = (
     <SearchField
       value={text}
