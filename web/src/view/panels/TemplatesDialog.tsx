@@ -98,15 +98,19 @@ function Shelf({ title, entries }: { readonly title: string; readonly entries: r
 
 /** Words that people write in their own way. */
 const SPELT: Readonly<Record<string, string>> = {
+  cfg: "CFG",
+  clip: "CLIP",
   controlnet: "ControlNet",
   flux: "FLUX",
   img2img: "img2img",
   ip: "IP",
   lora: "LoRA",
+  loras: "LoRAs",
   sd3: "SD3",
   sdxl: "SDXL",
   t2i: "T2I",
   txt2img: "txt2img",
+  vae: "VAE",
 };
 
 /** `ip_adapter` as "IP adapter". */
