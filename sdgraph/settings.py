@@ -4,6 +4,7 @@
 the picture stands in the workflow.
 """
 
+import hashlib
 import os
 from functools import cached_property
 from pathlib import Path
@@ -165,6 +166,12 @@ class Settings(BaseSettings):
         description="What the thumbnails of what nodes gave may take; those seen the longest ago are then removed, and "
         "made again when somebody looks.",
     )
+    safety_checker: str = Field(
+        "",
+        description="A safety checker that looks at every picture before it leaves a run, whatever the workflow says: "
+        "a folder `safety_checker`, a model that has one, or `hf:org/name`. What it finds is black in files and "
+        "thumbnails; stored results stay as they are. Without it no picture is looked at.",
+    )
     max_nodes: int = Field(50_000, ge=1, description="Nodes that a workflow may have, subgraphs unfolded.")
     log_format: Literal["text", "json"] = Field(
         "text",
@@ -187,14 +194,22 @@ class Settings(BaseSettings):
         return self.home.expanduser() if self.home else user_cache_path("sdgraph")
 
     @property
+    def shown_folder(self) -> Path:
+        """Where pictures lie that may be shown: one folder for each safety checker, so that nothing is given out that
+        another one, or none, has let through."""
+        if not self.safety_checker:
+            return self.home_folder
+        return self.home_folder / "screened" / hashlib.sha256(self.safety_checker.encode()).hexdigest()[:16]
+
+    @property
     def pictures_folder(self) -> Path:
         """Where workers keep the pictures of finished runs."""
-        return self.home_folder / "pictures"
+        return self.shown_folder / "pictures"
 
     @property
     def previews_folder(self) -> Path:
         """Where workers keep thumbnails of what nodes gave."""
-        return self.home_folder / "previews"
+        return self.shown_folder / "previews"
 
     @property
     def uploads_folder(self) -> Path:
@@ -241,7 +256,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Settings change where things are kept and how fast a run is, never the picture. Each is an environment",
+        "Settings change where things are kept and how fast a run is, never what is computed. Each is an environment",
         "variable. Sizes are bytes or text such as `500MB` or `20GiB`. This page is made by",
         "`python -m sdgraph.settings`.",
         "",

@@ -60,7 +60,9 @@ def server_state(
             ]
             dispatcher = Dispatcher(RunQueue(engine, settings.queue_limit), workers, hub, keeper)
             janitor = _janitor(settings, engine)
-            kept = Kept.in_home(settings.home_folder, settings.upload_limit_bytes, janitor.room_for_upload)
+            kept = Kept.in_home(
+                settings.home_folder, settings.upload_limit_bytes, janitor.room_for_upload, settings.shown_folder
+            )
             metrics = Metrics(hub, Sources(workers, history.counts, lambda: _store_bytes(shelf)))
             hub.observers.append(log_event)
             with _traced(settings, hub):

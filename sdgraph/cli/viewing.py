@@ -23,6 +23,7 @@ from sdgraph.models.device import resolve_device
 from sdgraph.models.latent_view import tiny_pictures
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.handles import DenoiserHandle, VaeHandle
+from sdgraph.payloads.image import Image
 from sdgraph.payloads.latents import Latents
 from sdgraph.payloads.small_pictures import small_webp
 
@@ -49,13 +50,16 @@ class ResultViewer:
         self._payloads = Payloads(workshop.registry.port_types)
 
     def __call__(self, key: str) -> dict[str, Any] | None:
-        """What the result of a key looks like, by output; None when it is not kept. Raises OSError."""
+        """What the result of a key looks like, by output; None when it is not kept.
+
+        Raises OSError, and ModelError [safety-check-failed].
+        """
         result = self._load(bytes.fromhex(key))
         if result is None:
             return None
         values = list(result.outputs.items())[:_MAX_OUTPUTS]
         with self._thumbnails.incoming() as folder:
-            return {name: self._to_json(self._show(value, result), folder) for name, value in values}
+            return {name: self._to_json(self._seen(self._show(value, result), key), folder) for name, value in values}
 
     def _load(self, key: CacheKey) -> Result | None:
         """A result, without copying it into memory: to be looked at is not to be used."""
@@ -69,9 +73,21 @@ class ResultViewer:
         if kind is None:
             return Shown(_text_of(value))
         shown = kind.show(value, PICTURES) if kind.show else Shown(kind.name)
-        if isinstance(value, Latents) and shown.pictures and (decoded := self._decoded(value, result)):
-            return replace(shown, pictures=decoded)
-        return shown
+        if self._workshop.screen is not None or not (isinstance(value, Latents) and shown.pictures):
+            return shown
+        decoded = self._decoded(value, result)
+        return replace(shown, pictures=decoded) if decoded else shown
+
+    def _seen(self, shown: Shown, key: str) -> Shown:
+        """As much of it as may be shown. What only looks somewhat like a picture can't be judged."""
+        if (screen := self._workshop.screen) is None:
+            return shown
+        pictures = () if shown.approximate else shown.pictures[:PICTURES]
+        hidden = [bool(screen.look(_as_image(pixels)).hidden) for pixels in pictures]
+        if any(hidden):
+            _log.warning("hidden by the safety checker: %d thumbnails of the result %s", sum(hidden), key)
+        seen = tuple(pixels * (not hide) for pixels, hide in zip(pictures, hidden, strict=True))
+        return replace(shown, pictures=seen)
 
     def _to_json(self, shown: Shown, folder: Path) -> dict[str, Any]:
         return {
@@ -118,6 +134,11 @@ def _tiny(result: Result) -> Iterator[VaeHandle]:
         handle = value.preview if isinstance(value, DenoiserHandle) else value
         if isinstance(handle, VaeHandle) and handle.tiny:
             yield handle
+
+
+def _as_image(pixels: NDArray[np.uint8]) -> Image:
+    """[H, W, 3] or [H, W] as a picture."""
+    return Image.from_uint8(pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=-1))
 
 
 def _text_of(value: Any) -> str:

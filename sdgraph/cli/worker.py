@@ -98,7 +98,8 @@ def main() -> None:
         def warm(warming: Warming, cancel: CancelToken) -> Mapping[str, Any]:
             return warm_workflow(warming, workshop, cancel)
 
-        hands = Hands(runner, warm, packed_preview, viewer, lambda: vitals(workshop.services.made(ModelPool)), _leave)
+        picture = packed_preview if workshop.screen is None else _withheld
+        hands = Hands(runner, warm, picture, viewer, lambda: vitals(workshop.services.made(ModelPool)), _leave)
         WorkerLoop(receive, send, hands).serve({"pid": os.getpid(), "version": __version__})
 
 
@@ -121,6 +122,10 @@ def _end_with_parent() -> None:
 def _leave() -> None:
     # Nodes can't be interrupted from here, and stored results are safe from a process that ends at any moment.
     os._exit(1)
+
+
+def _withheld(_: Any) -> None:
+    """No picture of a step: it is too unlike the finished one to be judged."""
 
 
 def _with_details(plan: Plan, listener: Listener) -> Listener:

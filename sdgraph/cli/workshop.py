@@ -15,6 +15,7 @@ from sdgraph.core.inline import self_contained
 from sdgraph.core.metering import Metering
 from sdgraph.core.recovery import Recovery
 from sdgraph.core.registry import Registry
+from sdgraph.core.screening import Screen
 from sdgraph.engine.context import CancelToken, Services
 from sdgraph.engine.deliver import Delivered, deliver, picture_texts
 from sdgraph.engine.events import Listener
@@ -26,6 +27,7 @@ from sdgraph.models.device import resolve_device
 from sdgraph.models.memory.meter import MemoryMeter
 from sdgraph.models.memory.recovery import MemoryRecovery
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.screening import SafetyScreen
 from sdgraph.settings import Settings
 
 
@@ -41,6 +43,7 @@ class Workshop:
         factories[Recovery] = lambda: MemoryRecovery(settings.memory_remedies)
         factories[Metering] = lambda: MemoryMeter(open_peaks(settings))
         self.services = Services(factories)
+        self.screen = self._make_screen()
         self._executors: dict[str, Executor] = {}
 
     def plan(self, loaded: Loaded, outputs: Sequence[str] | None = None) -> Plan:
@@ -67,7 +70,7 @@ class Workshop:
         """Write a run's files into `folder`."""
         whole = self_contained(loaded.document, loaded.folder)
         texts = picture_texts(whole, loaded.inputs, loaded.graph, self.registry, __version__)
-        return deliver(plan, report, self._executor(plan).payloads, folder, texts)
+        return deliver(plan, report, self._executor(plan).payloads, folder, texts, self.screen)
 
     def _executor(self, plan: Plan) -> Executor:
         # Finding the best device needs torch, which a run that computes nothing must not load.
@@ -83,6 +86,10 @@ class Workshop:
                 checkpoint_every_steps=self.settings.checkpoint_every_steps,
             )
         return self._executors[device]
+
+    def _make_screen(self) -> Screen | None:
+        source = self.settings.safety_checker
+        return SafetyScreen(source, lambda: self.services.get(ModelPool)) if source else None
 
     def _make_pool(self) -> ModelPool:
         return make_pool(self.settings)
@@ -108,7 +115,7 @@ def report_json(
         "nodes": {name: node.to_json() for name, node in report.nodes.items()},
         "elapsed_s": round(report.elapsed_s, 6),
         "peak_memory_bytes": peak_memory_bytes(),
-        "resources": [dict(entry) for entry in report.resources],
+        "resources": [dict(entry) for entry in (*report.resources, *(row.to_json() for row in delivered.hidden))],
         "problems": [problem.to_json() for problem in problems],
     }
 

@@ -17,8 +17,10 @@ from sdgraph.core.document import WorkflowDocument, targets_of, to_data
 from sdgraph.core.graph import Graph, GraphNode
 from sdgraph.core.node import Delivery
 from sdgraph.core.registry import Registry
+from sdgraph.core.screening import Screen
 from sdgraph.engine.plan import Plan
 from sdgraph.engine.report import RunReport
+from sdgraph.engine.screening import Hidden, leaving
 from sdgraph.engine.stores.base import Payloads
 from sdgraph.errors import Problem, SdgraphError, SettingsError
 
@@ -29,9 +31,11 @@ _log = logging.getLogger("sdgraph.deliver")
 class Delivered:
     """What a run gave: by output name paths (as text) or values, all files written, and what could not be written."""
 
-    outputs: Mapping[str, list[Any]]
+    outputs: dict[str, list[Any]]
     files: tuple[Path, ...]
     problems: tuple[Problem, ...]
+    hidden: tuple[Hidden, ...] = ()
+    """Pictures that the safety checker hid."""
 
 
 def delivers_files(plan: Plan) -> bool:
@@ -87,12 +91,28 @@ def with_inputs(document: WorkflowDocument, inputs: Mapping[str, Any]) -> Workfl
     return document.model_copy(update={"nodes": nodes})
 
 
-def deliver(plan: Plan, report: RunReport, payloads: Payloads, folder: Path, texts: Mapping[str, str]) -> Delivered:
+def deliver(
+    plan: Plan,
+    report: RunReport,
+    payloads: Payloads,
+    folder: Path,
+    texts: Mapping[str, str],
+    screen: Screen | None = None,
+) -> Delivered:
     """Write the files of a run: those of its target nodes that save, then those of named outputs.
 
     A picture that a node saved is not written a second time for a named output. What can't be written is a problem,
-    and stops nothing else.
+    and stops nothing else. With a `screen`, every picture is looked at before the first one is written.
     """
+    if screen is None:
+        return _deliver(plan, report, payloads, folder, texts)
+    seen = leaving(plan, report, payloads, screen)
+    done = _deliver(plan, seen.report, payloads, folder, texts)
+    withheld: dict[str, list[Any]] = {name: [] for name in report.outputs}
+    return Delivered(withheld | done.outputs, done.files, (*seen.problems, *done.problems), seen.hidden)
+
+
+def _deliver(plan: Plan, report: RunReport, payloads: Payloads, folder: Path, texts: Mapping[str, str]) -> Delivered:
     work = _Delivery(plan, report, payloads, folder, texts)
     for name in report.results:
         node = plan.graph.nodes[name]

@@ -49,12 +49,17 @@ class Kept:
 
     @classmethod
     def in_home(
-        cls, home: Path, upload_limit_bytes: int, room_for_upload: Callable[[int], bool] = lambda more_bytes: True
+        cls,
+        home: Path,
+        upload_limit_bytes: int,
+        room_for_upload: Callable[[int], bool] = lambda more_bytes: True,
+        shown: Path | None = None,
     ) -> Kept:
-        """The folders below the home folder."""
-        pictures = home / "pictures"
+        """The folders below the home folder; what runs gave lies below `shown`, if that is another one."""
+        shown = shown or home
+        pictures = shown / "pictures"
         uploads = PictureFolder(home / "uploads")
-        previews = home / "previews"
+        previews = shown / "previews"
         return cls(
             PictureFolder(pictures),
             uploads,

@@ -29,6 +29,7 @@ _STATUS = {
     "run-not-ended": 409,
     "run-not-queued": 409,
     "run-unknown": 404,
+    "safety-check-failed": 503,
     "token-missing": 401,
     "worker-away": 503,
     "workflow-changed": 412,

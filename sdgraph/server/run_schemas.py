@@ -119,8 +119,9 @@ class ResourceOut(Described):
 
     model_config = ConfigDict(extra="allow")
 
-    type: Literal["model", "transfer", "remedy"]
-    """A model came, moved or went; a payload was sent to another device; something was done about lack of memory."""
+    type: Literal["model", "transfer", "remedy", "safety"]
+    """A model came, moved or went; a payload was sent to another device; something was done about lack of memory; the
+    safety checker hid a picture."""
     node: str | None = None
     """The node that it was for."""
 

@@ -3,7 +3,8 @@
 It is told {"type": "run", "job"}, {"type": "warm", "name", "document"}, {"type": "cancel", "run_id"},
 {"type": "show", "ask", "key"} and {"type": "stop"}. It says {"type": "ready"} once, {"type": "alive"} every second,
 {"type": "event", "event"}, {"type": "report", "report"}, {"type": "warmed", "name", "report"} and
-{"type": "shown", "ask", "outputs"}, and sends previews. An actor on another machine can serve the same two streams.
+{"type": "shown", "ask", "outputs"}, with a "problem" for what may not be shown, and sends previews. An actor on
+another machine can serve the same two streams.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Hands:
     """Packs a node's preview as a picture file; gives it with its media type."""
     show: Callable[[str], Mapping[str, Any] | None]
     """Small pictures and a few words of the stored result of a key, by output; None for one that is not kept. Called
-    beside runs, on a thread of its own."""
+    beside runs, on a thread of its own. Raises SdgraphError for one that may not be shown."""
     vitals: Callable[[], Mapping[str, Any]]
     """What the signs of life carry: memory, models. Must be quick."""
     lost: Callable[[], None]
@@ -120,12 +121,16 @@ class WorkerLoop:
     def _show_results(self) -> None:
         while True:
             number, key = self._asked.get()
+            problem: Problem | None = None
             try:
                 outputs = self._hands.show(key)
+            except SdgraphError as error:
+                outputs, problem = None, error.problem
             except Exception:  # what a node gave is a pack's business, and no reason to stop working
                 _log.exception("a result can't be shown")
                 outputs = None
-            self._outbox.put({"type": "shown", "ask": number, "outputs": outputs})
+            answer = {"type": "shown", "ask": number, "outputs": outputs}
+            self._outbox.put(answer if problem is None else answer | {"problem": problem.to_json()})
 
     def _listen(self) -> None:
         try:

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from sdgraph.engine.worker.frames import BadFrame, Message, Preview, encode, read_async
 from sdgraph.engine.worker.inbox import Inbox
 from sdgraph.engine.worker.job import Job, Report, Warming, report_without_nodes
-from sdgraph.errors import Problem, WorkerDied
+from sdgraph.errors import Problem, WorkerDied, WorkflowError
 
 RunItem: TypeAlias = Message | Preview | Report
 """An event as JSON, a preview, or at last the report."""
@@ -143,7 +143,7 @@ class WorkerProcess:
 
     async def show(self, key: str) -> Message | None:
         """What the stored result of a key looks like, by output; None when the worker does not have it. Raises
-        WorkerDied, and TimeoutError when it has too much else to do."""
+        WorkerDied, TimeoutError when it has too much else to do, and WorkflowError when it may not be shown."""
         number = next(self._asked)
         answer = self._asks[number] = asyncio.get_running_loop().create_future()
         try:
@@ -220,7 +220,10 @@ class WorkerProcess:
                     warmed.set_result(frame["report"])
             case "shown":
                 if (answer := self._asks.get(frame["ask"])) and not answer.done():
-                    answer.set_result(frame["outputs"])
+                    if "problem" in frame:
+                        answer.set_exception(WorkflowError([Problem(**frame["problem"])]))
+                    else:
+                        answer.set_result(frame["outputs"])
             case "alive":
                 self.vitals = frame
             case "ready":

@@ -202,8 +202,8 @@ export interface ResidentModel {
 
 /** Something that happened to a resource while a run was performed. */
 export interface ResourceOut {
-  /** A model came, moved or went; a payload was sent to another device; something was done about lack of memory. */
-  readonly type: "model" | "transfer" | "remedy";
+  /** A model came, moved or went; a payload was sent to another device; something was done about lack of memory; the safety checker hid a picture. */
+  readonly type: "model" | "transfer" | "remedy" | "safety";
   /** The node that it was for. */
   readonly node?: string;
 }
