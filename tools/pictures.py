@@ -61,6 +61,13 @@ BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
         ("a quarter of the channels less", "channels_25.image"),
         ("half of the channels less", "channels_50.image"),
     ],
+    "attention": [
+        ("full attention", "whole.image"),
+        ("the best 4 of 64 keys", "keys_4.image"),
+        ("the best 16 of 64 keys", "keys_16.image"),
+        ("64 random features", "features_64.image"),
+        ("1024 random features", "features_1024.image"),
+    ],
     "conditionings": [
         ("averaged", "average.image"),
         ("one behind the other", "concat.image"),
@@ -103,6 +110,7 @@ BEFORE: Mapping[str, Sequence[tuple[str, str]]] = {
 }
 """What a workflow's strip shows before its result: a caption, and an output of one of its nodes."""
 COMPARED = {
+    "attention",
     "clip_skip",
     "conditionings",
     "custom_levels",

@@ -7,6 +7,7 @@ from sdgraph.models.memory.meter import MemoryMeter
 from sdgraph.models.memory.recovery import MemoryRecovery
 from sdgraph.models.pool import ModelPool
 from sdgraph.payloads.types import PORT_TYPES
+from sdgraph_nodes.approximate_attention import LinearAttention, TopKAttention
 from sdgraph_nodes.canny import Canny
 from sdgraph_nodes.composite import Composite
 from sdgraph_nodes.conditioning import (
@@ -65,6 +66,8 @@ PACK = NodePack(
         DenoiserLora,
         MergeTokens,
         ReuseFeatures,
+        TopKAttention,
+        LinearAttention,
         PruneHeads,
         PruneChannels,
         TextEmbedding,

@@ -54,6 +54,11 @@ def shortened(network: nn.Module, shortcuts: Shortcuts, sampling: Stepping) -> G
     with ExitStack() as undo:
         merging = token_merging(network, shortcuts.merged_share, shortcuts.merged_levels, lambda: opened.active)
         undo.enter_context(merging)
+        if shortcuts.attended_keys or shortcuts.random_features:
+            from sdgraph.models.approximate_attention import approximated
+
+            counts = (shortcuts.attended_keys, shortcuts.random_features, shortcuts.features_seed)
+            undo.enter_context(approximated(network, *counts, lambda: opened.active))
         if shortcuts.reuses:
             opened.reuse = FeatureReuse(network, shortcuts.reuse_every, shortcuts.reuse_layers, sampling)
             undo.enter_context(opened.reuse.acting())
@@ -66,8 +71,8 @@ def with_shortcuts(denoiser: DenoiserHandle, **fields: Any) -> DenoiserHandle:
     if shortcuts != NO_SHORTCUTS and denoiser.inner_width:
         raise ModelError(
             "shortcut-family",
-            f"Merged tokens and reused features are for UNets (Stable Diffusion 1, 2, XL), and `{denoiser.source}` is "
-            f"a transformer of the family {denoiser.family}.",
+            "Merged tokens, reused features and approximate attention are for UNets (Stable Diffusion 1, 2, XL), and "
+            f"`{denoiser.source}` is a transformer of the family {denoiser.family}.",
             "Leave the node out.",
             port="denoiser",
         )

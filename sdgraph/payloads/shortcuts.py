@@ -18,6 +18,13 @@ class Shortcuts:
     reuse_layers: int = 1
     """How many layers of the outermost block are computed at each step, 1..3."""
 
+    attended_keys: int = 0
+    """How many keys each query of self-attention sees, the best ones; 0: all."""
+    random_features: int = 0
+    """By how many random features self-attention is approximated (FAVOR+); 0: it is not."""
+    features_seed: int = 0
+    """What these features are drawn with."""
+
     @property
     def reuses(self) -> bool:
         """Whether an evaluation may depend on those of the steps before."""

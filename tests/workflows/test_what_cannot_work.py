@@ -369,6 +369,14 @@ CASES: dict[str, Case] = {
         {"sd3": model("sd3"), "short": node("model.reuse_features", denoiser="sd3.denoiser")},
         ("shortcut-family", "short", "denoiser"),
     ),
+    "attention of a transformer to few keys": Case(
+        {"flux": model("flux"), "short": node("model.top_k_attention", denoiser="flux.denoiser")},
+        ("shortcut-family", "short", "denoiser"),
+    ),
+    "attention of a transformer by random features": Case(
+        {"sd3": model("sd3"), "short": node("model.linear_attention", denoiser="sd3.denoiser")},
+        ("shortcut-family", "short", "denoiser"),
+    ),
     "heads pruned from a transformer": Case(
         {"flux": model("flux"), "short": node("model.prune_heads", denoiser="flux.denoiser")},
         ("pruning-family", "short", "denoiser"),
