@@ -54,6 +54,8 @@ NAMES = (
     "sd3_controlnet",
     "flux_controlnet",
     "shortcuts",
+    "pruning",
+    "attention",
     "conditionings",
     "areas",
     "several_loras",

@@ -47,6 +47,8 @@ EXPOSED = {
     "sd3_controlnet": KNOBS | SIZE | {"image", "model", "controlnet", "strength"},
     "flux_controlnet": (KNOBS | SIZE | {"image", "model", "controlnet", "strength"}) - {"negative"},
     "shortcuts": KNOBS | SIZE | {"share", "every"},
+    "pruning": KNOBS | SIZE,
+    "attention": KNOBS | SIZE,
     "conditionings": KNOBS | SIZE | {"second_prompt"},
     "areas": KNOBS | SIZE | {"right_prompt"},
     "several_loras": KNOBS | SIZE | {"first_strength", "second_strength"},
