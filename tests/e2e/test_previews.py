@@ -39,6 +39,7 @@ def test_pictures_latents_and_values_are_shown_after_a_run_and_after_a_reload(ed
 def test_what_is_drawn_appears_on_the_node_that_people_see_and_nothing_jumps(editor: Editor) -> None:
     editor.load("txt2img")
     _run_with_seed(editor, 8802)
+    editor.wait_for_picture("save", RUN_MS)  # a preview may be of what another run has left in the store
     expect(_preview(editor, "sample", "latents")).to_be_visible(timeout=RUN_MS)
     expect(editor.run_button()).to_contain_text("Run")
     editor.node("sample").locator("article").evaluate(_HEIGHTS)

@@ -47,7 +47,7 @@ def _zoom_to(editor: Editor, node: str) -> None:
         editor.page.mouse.wheel(0, -200)
         editor.page.wait_for_timeout(100)
     editor.wait_until_still()
-    expect(editor.node(node).locator("footer")).to_contain_text("Will run")
+    expect(editor.node(node).locator("footer")).to_contain_text(re.compile("Will run|Cached"))
 
 
 def _drag(editor: Editor, where: Locator, position: Position, moves: int = 10) -> str:
