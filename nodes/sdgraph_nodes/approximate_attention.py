@@ -8,8 +8,8 @@ from sdgraph.core.infer import Known
 from sdgraph.core.node import Node
 from sdgraph.core.port import In, port
 from sdgraph.models.shortened import with_shortcuts
-from sdgraph.payloads.facts import is_settled
 from sdgraph.payloads.handles import DenoiserHandle
+from sdgraph_nodes.denoiser_change import known_change
 from sdgraph_nodes.shortcuts import ShortDenoiserOut
 
 
@@ -27,10 +27,7 @@ class TopKAttention(Node[ShortDenoiserOut], type="model.top_k_attention", versio
     """How many places each one attends to; as many as there are give the usual picture, 0 leaves all as it is."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        denoiser = known.get("denoiser")
-        if not isinstance(denoiser, DenoiserHandle) or not is_settled(self.keys):
-            return {}
-        return {"denoiser": self._with(denoiser)}
+        return known_change(known, self._with, self.keys)
 
     def run(self, ctx: RunContext) -> ShortDenoiserOut:
         return ShortDenoiserOut(denoiser=self._with(self.denoiser))
@@ -57,10 +54,7 @@ class LinearAttention(Node[ShortDenoiserOut], type="model.linear_attention", ver
     """What the features are drawn with."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        denoiser = known.get("denoiser")
-        if not isinstance(denoiser, DenoiserHandle) or not is_settled(self.features, self.features_seed):
-            return {}
-        return {"denoiser": self._with(denoiser)}
+        return known_change(known, self._with, self.features, self.features_seed)
 
     def run(self, ctx: RunContext) -> ShortDenoiserOut:
         return ShortDenoiserOut(denoiser=self._with(self.denoiser))

@@ -8,8 +8,8 @@ from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.pruning.pruned import with_pruning
-from sdgraph.payloads.facts import is_settled
 from sdgraph.payloads.handles import DenoiserHandle
+from sdgraph_nodes.denoiser_change import known_change
 
 
 class PrunedDenoiserOut(Outputs):
@@ -34,10 +34,7 @@ class PruneHeads(Node[PrunedDenoiserOut], type="model.prune_heads", version=1, l
     """Share of the heads of each layer, rounded down; one head stays."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        denoiser = known.get("denoiser")
-        if not isinstance(denoiser, DenoiserHandle) or not is_settled(self.share):
-            return {}
-        return {"denoiser": with_pruning(denoiser, heads_share=self.share)}
+        return known_change(known, lambda denoiser: with_pruning(denoiser, heads_share=self.share), self.share)
 
     def run(self, ctx: RunContext) -> PrunedDenoiserOut:
         return PrunedDenoiserOut(denoiser=with_pruning(self.denoiser, heads_share=self.share))
@@ -58,10 +55,7 @@ class PruneChannels(Node[PrunedDenoiserOut], type="model.prune_channels", versio
     """Share of the inner channels of each block, rounded down to whole groups; one group stays."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        denoiser = known.get("denoiser")
-        if not isinstance(denoiser, DenoiserHandle) or not is_settled(self.share):
-            return {}
-        return {"denoiser": with_pruning(denoiser, channels_share=self.share)}
+        return known_change(known, lambda denoiser: with_pruning(denoiser, channels_share=self.share), self.share)
 
     def run(self, ctx: RunContext) -> PrunedDenoiserOut:
         return PrunedDenoiserOut(denoiser=with_pruning(self.denoiser, channels_share=self.share))

@@ -8,8 +8,8 @@ from sdgraph.core.infer import Known
 from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.models.shortened import with_shortcuts
-from sdgraph.payloads.facts import is_settled
 from sdgraph.payloads.handles import DenoiserHandle
+from sdgraph_nodes.denoiser_change import known_change
 
 
 class ShortDenoiserOut(Outputs):
@@ -34,10 +34,7 @@ class MergeTokens(Node[ShortDenoiserOut], type="model.merge_tokens", version=1, 
     """In how many levels of the network, from that with the most tokens on; most of the time is spent in the first."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        denoiser = known.get("denoiser")
-        if not isinstance(denoiser, DenoiserHandle) or not is_settled(self.share, self.levels):
-            return {}
-        return {"denoiser": self._with(denoiser)}
+        return known_change(known, self._with, self.share, self.levels)
 
     def run(self, ctx: RunContext) -> ShortDenoiserOut:
         return ShortDenoiserOut(denoiser=self._with(self.denoiser))
@@ -62,10 +59,7 @@ class ReuseFeatures(Node[ShortDenoiserOut], type="model.reuse_features", version
     """How many of the network's outermost layers are computed at each step; more is slower and nearer to the whole."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
-        denoiser = known.get("denoiser")
-        if not isinstance(denoiser, DenoiserHandle) or not is_settled(self.every, self.layers):
-            return {}
-        return {"denoiser": self._with(denoiser)}
+        return known_change(known, self._with, self.every, self.layers)
 
     def run(self, ctx: RunContext) -> ShortDenoiserOut:
         return ShortDenoiserOut(denoiser=self._with(self.denoiser))
