@@ -67,10 +67,23 @@ class Smooth(Node[PictureOut], type="bench.smooth"):
     steps: In[int] = port(1)
 
     def run(self, ctx: RunContext) -> PictureOut:
-        pixels = self.picture.pixels
+        pixels, smoothed = self.picture.pixels.copy(), np.empty_like(self.picture.pixels)
         for _ in range(self.steps):
-            pixels = (pixels + np.roll(pixels, 1, 0) + np.roll(pixels, 1, 1)) / np.float32(3)
+            _smooth(pixels, smoothed)
+            pixels, smoothed = smoothed, pixels
         return PictureOut(picture=Picture(pixels))
+
+
+def _smooth(pixels: npt.NDArray[np.float32], into: npt.NDArray[np.float32]) -> None:
+    """The mean of each pixel, the one above and the one to the left, across the edges.
+
+    It takes no memory: how long a system takes to give some varies more than what is measured with it.
+    """
+    np.add(pixels[1:], pixels[:-1], out=into[1:])
+    np.add(pixels[0], pixels[-1], out=into[0])
+    into[:, 1:] += pixels[:, :-1]
+    into[:, 0] += pixels[:, -1]
+    into /= np.float32(3)
 
 
 class Patient(Node[PictureOut], type="bench.patient"):
