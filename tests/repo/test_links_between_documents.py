@@ -22,3 +22,8 @@ def test_every_link_to_a_file_of_the_project_leads_somewhere(document: str) -> N
 def test_every_decision_is_listed() -> None:
     listed = re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\)", text_of("docs/adr/README.md"))
     assert listed == sorted(path.name for path in (ROOT / "docs" / "adr").glob("0*.md"))
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    entries = re.findall(r"^(\d+)\. \[.+?\]\(0*(\d+)-", text_of("docs/adr/README.md"), re.MULTILINE)
+    assert entries == [(str(number), str(number)) for number in range(1, len(entries) + 1)]
