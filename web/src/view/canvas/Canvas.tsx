@@ -25,7 +25,7 @@ import { type CanvasNode, type Flow, flowOf, NO_FLOW, type Wire } from "./flow";
 import { merged } from "./merge";
 import { NodeCard } from "./NodeCard";
 import { useCanvas } from "./provide";
-import { ui } from "./ui";
+import { ui, useCanvasUi } from "./ui";
 import { useConnecting } from "./useConnecting";
 import { useDragging } from "./useDragging";
 import { useDropping } from "./useDropping";
@@ -54,6 +54,7 @@ export function Canvas() {
   const dropping = useDropping(context);
   const moving = useMoving();
   const tiny = useDistance() === "tiny";
+  const whole = useCanvasUi((state) => state.whole);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: adding by double-click is one way; Tab is the other
     <div
@@ -82,7 +83,7 @@ export function Canvas() {
         connectionMode={ConnectionMode.Strict}
         connectionRadius={22}
         reconnectRadius={12}
-        onlyRenderVisibleElements
+        onlyRenderVisibleElements={!whole}
         elevateNodesOnSelect
         snapToGrid
         snapGrid={GRID}

@@ -3,11 +3,14 @@
 import { getNodesBounds } from "@xyflow/react";
 import type { Box } from "../../model/view";
 import { type CanvasContext, now } from "./context";
+import { ui } from "./ui";
 
 const MARGIN_PX = 40;
 const SHARP = 2;
 /** Browsers draw no larger canvas than about this. */
 const MOST_PX = 12_000;
+/** How long nodes that were out of view may take to appear. */
+const MOST_FRAMES = 300;
 
 /** Download a PNG of the open graph. */
 export async function saveImage(context: CanvasContext): Promise<void> {
@@ -24,8 +27,32 @@ export async function saveImage(context: CanvasContext): Promise<void> {
   }
 }
 
-/** The graph as the data URL of a PNG. */
-export async function draw(context: CanvasContext): Promise<string> {
+/** The whole graph as the data URL of a PNG, whatever part of it is in view. */
+async function draw(context: CanvasContext): Promise<string> {
+  ui.drawWhole(true);
+  try {
+    await appeared(context);
+    return await drawn(context);
+  } finally {
+    ui.drawWhole(false);
+  }
+}
+
+/** Until every node and link is there and has its size, and the pictures on them are loaded. */
+async function appeared({ flow }: CanvasContext): Promise<void> {
+  const there = () =>
+    flow.getNodes().every((node) => node.measured?.width !== undefined) &&
+    document.querySelectorAll(".react-flow__node").length >= flow.getNodes().length &&
+    document.querySelectorAll(".react-flow__edge-path").length >= flow.getEdges().length;
+  for (let frame = 0; frame < MOST_FRAMES; frame++) {
+    await new Promise(requestAnimationFrame);
+    if (frame > 1 && there()) break;
+  }
+  const pictures = document.querySelectorAll<HTMLImageElement>(".react-flow__viewport img");
+  await Promise.allSettled(Array.from(pictures, (picture) => picture.decode()));
+}
+
+async function drawn(context: CanvasContext): Promise<string> {
   const nodes = context.flow.getNodes();
   const bounds = getNodesBounds(nodes);
   const width = Math.ceil(bounds.width + 2 * MARGIN_PX);

@@ -44,6 +44,8 @@ interface CanvasUi {
   readonly help: boolean;
   readonly links: Point | null;
   readonly library: boolean;
+  /** Whether all nodes are drawn, also those out of view: a picture of the graph is being taken. */
+  readonly whole: boolean;
 }
 
 const LIBRARY = "sdgraph.library";
@@ -66,6 +68,7 @@ export const useCanvasUi = create<CanvasUi>(() => ({
   help: false,
   links: null,
   library: libraryOpen(),
+  whole: false,
 }));
 
 export const ui = {
@@ -76,6 +79,7 @@ export const ui = {
   rename: (id: string | null) => useCanvasUi.setState({ renaming: id }),
   drag: (dragged: string | null) => useCanvasUi.setState({ dragged, target: null }),
   showHelp: (help: boolean) => useCanvasUi.setState({ help }),
+  drawWhole: (whole: boolean) => useCanvasUi.setState({ whole }),
   openLinks: (links: Point | null) => useCanvasUi.setState({ links }),
   toggleLibrary() {
     const library = !useCanvasUi.getState().library;

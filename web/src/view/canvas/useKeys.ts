@@ -29,7 +29,7 @@ export function useKeys(context: CanvasContext): void {
 }
 
 /** Keys with Control work everywhere; plain ones only where nobody types. */
-const EVERYWHERE: ReadonlySet<string> = new Set(["run", "stop", "save", "save-as", "templates"]);
+const EVERYWHERE: ReadonlySet<string> = new Set(["run", "stop", "save", "save-as", "templates", "export"]);
 
 function press(context: CanvasContext, event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing) return;
