@@ -50,7 +50,7 @@ class LoadUpscaler(Node[UpscalerOut], type="image.load_upscaler", version=1, lan
         return read_upscaler(self.source, self.dtype, allow_pickle=self.allow_pickle)
 
 
-class UpscaleWithModel(Node[ImageOut], type="image.upscale_with_model", version=1, lane="device"):
+class UpscaleWithModel(Node[ImageOut], type="image.upscale_with_model", version=2, lane="device"):
     """Enlarge pictures with an upscale model, as many times as it was trained for, each as if it were alone.
 
     Takes [B, 3, H, W], gives [B, 3, H * scale, W * scale]. `image.resize` afterwards brings it to another size.

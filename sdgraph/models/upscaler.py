@@ -55,14 +55,16 @@ def require_package() -> None:
 
 
 def load_upscaler(handle: UpscalerHandle, device: str) -> nn.Module:
-    """The network of an upscale model, with its scale, what sizes it takes, and whether it takes tiles, as attributes.
+    """The network of an upscale model, an `UpscaleNetwork`.
 
     Raises ModelError [upscaler-package], [model-damaged], [model-kind-unsupported] for what spandrel does not know or
-    what does not turn one picture into one.
+    what does not turn one picture into one, [upscaler-dtype].
     """
     require_package()
     import torch
-    from spandrel import ImageModelDescriptor, ModelLoader, ModelTiling, UnsupportedModelError
+    from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+
+    from sdgraph.models.upscale_network import UpscaleNetwork
 
     path = find_file(handle.source, handle.allow_pickle)
     tensors = _tensors(path, handle.allow_pickle)
@@ -70,17 +72,21 @@ def load_upscaler(handle: UpscalerHandle, device: str) -> nn.Module:
         found = ModelLoader("cpu").load_from_state_dict(tensors)
     except UnsupportedModelError as error:
         raise _unsupported(handle.source, "spandrel does not know its kind") from error
-    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
+    # Its readers trust the shapes that they find, so a damaged file can make them stumble in any of these ways.
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
         raise damaged(path, f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]:.200}") from error
     if not isinstance(found, ImageModelDescriptor) or (found.input_channels, found.output_channels) != (3, 3):
         raise _unsupported(handle.source, f"it is a model of the kind {found.architecture.name}, not from RGB to RGB")
-    network: Any = found.model.to(device, getattr(torch, handle.dtype)).eval().requires_grad_(False)
-    network.scale = found.scale
-    network.multiple_of = found.size_requirements.multiple_of
-    network.minimum = found.size_requirements.minimum
-    network.square = found.size_requirements.square
-    network.tiles = found.tiling == ModelTiling.SUPPORTED
-    return network
+    computes = {"float16": found.supports_half, "bfloat16": found.supports_bfloat16}
+    if not computes.get(handle.dtype, True):
+        raise ModelError(
+            "upscaler-dtype",
+            f"`{handle.source}` is a model of the kind {found.architecture.name}, which spandrel does not trust to "
+            f"compute in {handle.dtype}.",
+            "Set `dtype` to float32.",
+        )
+    network = UpscaleNetwork(found)
+    return network.to(device, getattr(torch, handle.dtype)).eval().requires_grad_(False)
 
 
 def upscale(
@@ -117,28 +123,16 @@ def upscale(
             picture = torch.tensor(image.pixels[number : number + 1])
             for top, left, bottom, right in boxes:
                 seen = _grown((top, left, bottom, right), halo_px, image)
-                enlarged = _run(network, picture[..., seen[0] : seen[2], seen[1] : seen[3]].to(parameter))
+                # A copy: some networks compute in their input, and the next part sees pixels of this one.
+                enlarged = network(picture[..., seen[0] : seen[2], seen[1] : seen[3]].to(parameter, copy=True))
                 rows = slice((top - seen[0]) * scale, (bottom - seen[0]) * scale)
                 columns = slice((left - seen[1]) * scale, (right - seen[1]) * scale)
                 place = result[number, :, top * scale : bottom * scale, left * scale : right * scale]
-                place[...] = enlarged[0, :, rows, columns].float().clamp(0, 1).cpu().numpy()
+                place[...] = enlarged[0, :, rows, columns].float().cpu().numpy()
                 done += 1
                 if part is not None:
                     part(done, total)
     return Image(result)
-
-
-def _run(network: Any, pixels: Tensor) -> Tensor:
-    """The network's answer to [1, 3, h, w], which is extended to a size that it takes and cut again."""
-    import torch
-
-    height, width = pixels.shape[-2:]
-    step = network.multiple_of
-    rows, columns = (max(-(-side // step) * step, network.minimum) for side in (height, width))
-    if network.square:
-        rows = columns = max(rows, columns)
-    padded = torch.nn.functional.pad(pixels, (0, columns - width, 0, rows - height), mode="replicate")
-    return network(padded)[..., : height * network.scale, : width * network.scale]
 
 
 def _boxes(height: int, width: int, tile_px: int) -> list[tuple[int, int, int, int]]:

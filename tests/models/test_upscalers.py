@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sdgraph_nodes.upscale_with_model import LoadUpscaler, UpscaleWithModel
+from spandrel import ModelTiling, SizeRequirements
+from spandrel.architectures.DnCNN import DnCNN
+from spandrel.architectures.ESRGAN import ESRGAN
+from spandrel.architectures.RCAN import RCAN
 
 from sdgraph.core.infer import Known
 from sdgraph.errors import ModelError, RunCancelled, SamplingError
@@ -46,6 +51,54 @@ def test_the_result_is_that_of_the_package_itself(pool: ModelPool) -> None:
     found = enlarged(pool, image)
     assert found.shape == (1, 3, 40, 54)
     assert np.array_equal(found, expected(torch.tensor(image.pixels)).numpy())
+
+
+def tiny_esrgan() -> torch.nn.Module:
+    """As Real-ESRGAN's published network that enlarges twice: four times, of a picture that it folds to half."""
+    return ESRGAN(in_nc=12, num_filters=8, num_blocks=1, scale=4, shuffle_factor=2)
+
+
+def tiny_rcan() -> torch.nn.Module:
+    """It computes in its input."""
+    return RCAN(scale=2, n_resgroups=1, n_resblocks=1, n_feats=16)
+
+
+def tiny_dncnn() -> torch.nn.Module:
+    """It takes a map of the noise beside the picture."""
+    return DnCNN(in_nc=4, out_nc=3, nc=8, act_mode="R", mode="FDnCNN")
+
+
+def saved(network: torch.nn.Module, path: Path) -> str:
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+    return str(path)
+
+
+@pytest.mark.parametrize("make", [tiny_esrgan, tiny_rcan, tiny_dncnn])
+def test_networks_of_other_kinds_are_called_as_the_package_calls_them(
+    make: Callable[[], torch.nn.Module], tmp_path: Path
+) -> None:
+    from spandrel import ModelLoader
+
+    torch.manual_seed(1)
+    path = saved(make(), tmp_path / "net.safetensors")
+    expected: Any = ModelLoader("cpu").load_from_file(path)
+    image = picture(16, 24, batch=2)
+    before = image.pixels.copy()
+    with ModelPool().lease(read_upscaler(path), "cpu") as network:
+        found = upscale(network, image)
+        parts = upscale(network, image, tile_px=8, halo_px=40)
+    each = [expected(torch.tensor(pixels[None])).numpy() for pixels in image.pixels]
+    assert np.array_equal(found.pixels, np.concatenate(each))
+    assert np.abs(parts.pixels - found.pixels).max() <= 1e-6
+    assert np.array_equal(image.pixels, before)
+
+
+def test_half_precision_is_for_networks_that_can_compute_in_it(pool: ModelPool, tmp_path: Path) -> None:
+    path = saved(tiny_dncnn(), tmp_path / "net.safetensors")
+    with pytest.raises(ModelError) as caught, ModelPool().lease(read_upscaler(path, "float16"), "cpu"):
+        pass
+    assert caught.value.code == "upscaler-dtype"
+    assert np.abs(enlarged(pool, picture(), dtype="float16") - enlarged(pool, picture())).max() <= 1e-2
 
 
 @pytest.mark.parametrize("tile_px", [5, 8, 13, 20, 64])
@@ -100,12 +153,12 @@ def test_a_renamed_file_has_the_fingerprint_of_its_content(tmp_path: Path) -> No
 
 def test_a_network_that_needs_the_whole_picture_takes_no_parts(pool: ModelPool) -> None:
     with pool.lease(read_upscaler(TINY), "cpu") as network:
-        network.tiles = False
+        before, network.descriptor.tiling = network.descriptor.tiling, ModelTiling.DISCOURAGED
         try:
             with pytest.raises(SamplingError) as caught:
                 upscale(network, picture(), tile_px=8)
         finally:
-            network.tiles = True
+            network.descriptor.tiling = before
     assert (caught.value.code, caught.value.problem.port) == ("upscaler-tiles", "tile_px")
 
 
@@ -120,13 +173,13 @@ def test_a_size_that_the_network_does_not_take_is_extended_and_cut(
         def look(_: object, args: tuple[torch.Tensor, ...]) -> None:
             seen.append((args[0].shape[-2], args[0].shape[-1]))
 
-        hook = network.register_forward_pre_hook(look)
-        before = network.multiple_of, network.minimum, network.square
-        network.multiple_of, network.minimum, network.square = multiple, minimum, square
+        hook = network.network.register_forward_pre_hook(look)
+        before = network.descriptor.size_requirements
+        network.descriptor.size_requirements = SizeRequirements(minimum, multiple, square)
         try:
             found = upscale(network, picture()).pixels
         finally:
-            network.multiple_of, network.minimum, network.square = before
+            network.descriptor.size_requirements = before
             hook.remove()
     assert found.shape == whole.shape
     assert all(side % multiple == 0 and side >= minimum for side in seen[0])
