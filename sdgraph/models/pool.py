@@ -227,6 +227,7 @@ class ModelPool:
             if slot.streamed.room_bytes == room_bytes and slot.state.fits(handle):
                 return
             self._gather(slot)
+            slot.state.to_base()  # what is set aside of it would stay behind when it moves
         elif room_bytes is not None and slot.place != CPU:
             slot.state.to_base()
             self._transfer(slot, CPU, "offloaded")

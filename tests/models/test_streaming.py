@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from sdgraph.models.streaming import Streamed
 from sdgraph.models.warm import warm
 from sdgraph.models.weights_bytes import weights_bytes
 from sdgraph.payloads.handles import DenoiserHandle, ModelHandle
+from sdgraph.payloads.pruning import Pruning
 from tests.models.budgeted import Budgeted, peak_of
 from tests.models.loras import kohya, layers, write
 from tests.models.test_unet_network import conditioning
@@ -162,6 +164,31 @@ def test_what_is_streamed_for_one_lease_is_whole_for_the_next(tiny: Checkpoint) 
         assert hooks(model) == 0
     assert [event.what for event in told if "unet" in event.model] == ["loaded", "offloaded", "streamed", "returned"]
     assert pool.bytes_on("cpu") == 0
+
+
+@pytest.mark.parametrize("change", ["lora", "pruning"])
+def test_a_changed_model_leaves_the_stream_with_all_of_its_own_weights(
+    tiny: Checkpoint, tmp_path: Path, change: str
+) -> None:
+    """Originals that are set aside do not move along: on a second device they would meet weights of the first."""
+    path = write(tmp_path / "style.safetensors", kohya("lora_unet_", layers(loaded(tiny.denoiser))))
+    changed = {
+        "lora": with_lora(tiny.denoiser, None, str(path), 1.0, 1.0).denoiser,
+        "pruning": replace(tiny.denoiser, pruning=Pruning(heads_share=0.5, channels_share=0.5)),
+    }[change]
+    own = loaded(tiny.denoiser).state_dict()
+    moved: list[str] = []
+
+    def move(model: Any, device: str) -> None:
+        moved.append(device)
+        found = model.state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in own.items())
+
+    pool = ModelPool(move=move)
+    with more_thrift(streamed=True):
+        streamed = predict(pool, changed)
+    assert torch.equal(predict(pool, changed), streamed)
+    assert moved == [THERE]
 
 
 def test_a_streamed_model_leaves_for_others_and_comes_back(tiny: Checkpoint) -> None:
