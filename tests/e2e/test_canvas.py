@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import re
 
 from PIL import Image
@@ -71,6 +72,38 @@ def test_nodes_are_aligned_by_key(editor: Editor) -> None:
     assert boxes[0] is not None
     assert boxes[1] is not None
     assert abs(boxes[0]["y"] - boxes[1]["y"]) < 2
+
+
+def test_nodes_are_distributed_by_key(editor: Editor) -> None:
+    editor.load("txt2img")
+    editor.page.keyboard.press("Control+a")
+    editor.page.keyboard.press("Alt+Shift+h")
+    boxes = [box for node in editor.nodes.all() if (box := node.bounding_box()) is not None]
+    boxes.sort(key=lambda box: box["x"])
+    gaps = [right["x"] - left["x"] - left["width"] for left, right in itertools.pairwise(boxes)]
+    assert len(gaps) == 6
+    assert max(gaps) - min(gaps) < 4, gaps
+
+
+def test_the_overview_moves_the_view(editor: Editor) -> None:
+    editor.load("txt2img")
+    editor.page.keyboard.press("0")
+    editor.wait_until_still()
+    overview = editor.page.get_by_role("img", name="Overview of the graph")
+    box = overview.bounding_box()
+    before = editor.node("sample").bounding_box()
+    assert box is not None
+    assert before is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    editor.page.mouse.move(x, y)
+    editor.page.mouse.down()
+    editor.page.mouse.move(x + 20, y, steps=5)
+    editor.page.mouse.up()
+    editor.wait_until_still()
+    after = editor.node("sample").bounding_box()
+    assert after is not None
+    assert after["x"] < before["x"] - 60, "what is looked at moves right, so the nodes move left"
+    assert abs(after["y"] - before["y"]) < 8
 
 
 def test_a_muted_node_stops_what_needs_it_and_a_bypassed_one_hands_on(editor: Editor) -> None:

@@ -1,14 +1,13 @@
 /** Runs that wait or go on: drag to reorder, or use the buttons; raise, cancel, try again. */
 
-import { type DragEvent, useState } from "react";
+import { useState } from "react";
 import { sentence } from "../../api/problems";
 import { session } from "../../api/session";
 import type { RunRow } from "../../api/types";
 import { useEditor } from "../../store/context";
-import { Cross, Down, Grip, Retry, Stop, Up } from "../widgets/icons";
-import { ago, oneLine, STATUS_WORDS } from "./format";
 import { Nothing, Panel } from "./Panel";
 import styles from "./QueuePanel.module.css";
+import { QueueRow } from "./QueueRow";
 import { type Before, inTurn, movesTo } from "./queueOrder";
 import { useRuns } from "./useRuns";
 
@@ -29,13 +28,13 @@ export function QueuePanel() {
     <Panel>
       <Section title="Running" empty="Nothing runs.">
         {running.map((run) => (
-          <Row key={run.run_id} run={run} onCancel={() => doing(session().client.cancel(run.run_id))} />
+          <QueueRow key={run.run_id} run={run} onCancel={() => doing(session().client.cancel(run.run_id))} />
         ))}
       </Section>
       <Waiting runs={waiting} doing={doing} />
       <Section title="Ended last">
         {ended.slice(0, 8).map((run) => (
-          <Row key={run.run_id} run={run} onRetry={() => doing(session().client.retry(run.run_id))} />
+          <QueueRow key={run.run_id} run={run} onRetry={() => doing(session().client.retry(run.run_id))} />
         ))}
       </Section>
     </Panel>
@@ -56,10 +55,11 @@ function Waiting({ runs, doing }: WaitingProps) {
   const [held, setHeld] = useState<string | null>(null);
   const { client } = session();
   const place = (id: string, at: number) => doing(reorder(movesTo(runs, id, at)));
+  const fromBelow = (id: string, at: number) => runs.findIndex((run) => run.run_id === id) > at;
   return (
     <Section title={`Waiting (${runs.length})`} empty="Nothing waits.">
       {runs.map((run, at) => (
-        <Row
+        <QueueRow
           key={run.run_id}
           run={run}
           onCancel={() => doing(client.cancel(run.run_id))}
@@ -72,6 +72,7 @@ function Waiting({ runs, doing }: WaitingProps) {
             if (held !== null && held !== run.run_id) place(held, at);
             setHeld(null);
           }}
+          lands={held === null || held === run.run_id ? null : fromBelow(held, at) ? "before" : "behind"}
         />
       ))}
     </Section>
@@ -93,84 +94,5 @@ function Section({
       <h3 className={styles.title}>{title}</h3>
       {children.length > 0 ? <ol className={styles.list}>{children}</ol> : <p className={styles.empty}>{empty}</p>}
     </section>
-  );
-}
-
-interface RowProps {
-  readonly run: RunRow;
-  readonly first?: boolean;
-  readonly last?: boolean;
-  readonly onCancel?: () => void;
-  readonly onRetry?: () => void;
-  readonly onMove?: (by: -1 | 1) => void;
-  readonly onPriority?: (priority: number) => void;
-  readonly onDragStart?: () => void;
-  readonly onDropped?: () => void;
-}
-
-const PRIORITIES = [
-  [10, "High"],
-  [0, "Normal"],
-  [-10, "Low"],
-] as const;
-
-function Row({ run, first, last, onCancel, onRetry, onMove, onPriority, onDragStart, onDropped }: RowProps) {
-  const name = run.name || "untitled";
-  const prompt = run.inputs["prompt"];
-  return (
-    <li
-      className={styles.row}
-      draggable={onDragStart !== undefined}
-      onDragStart={onDragStart}
-      onDragOver={(event: DragEvent) => onDropped && event.preventDefault()}
-      onDrop={onDropped}
-    >
-      {onDragStart && <Grip />}
-      <span className={styles.status} data-status={run.status} title={STATUS_WORDS[run.status]} />
-      <span className={styles.words}>
-        <span className={styles.name}>{name}</span>
-        <span className={styles.faint}>
-          {run.cancelling ? "Stopping…" : STATUS_WORDS[run.status]} · {ago(run.created_at, Date.now())}
-          {prompt !== undefined && ` · ${oneLine(prompt)}`}
-        </span>
-      </span>
-      {onPriority && (
-        <select
-          className={styles.priority}
-          value={run.priority}
-          aria-label={`Priority of ${name}`}
-          onChange={(event) => onPriority(Number(event.target.value))}
-        >
-          {!PRIORITIES.some(([value]) => value === run.priority) && (
-            <option value={run.priority}>{run.priority}</option>
-          )}
-          {PRIORITIES.map(([value, word]) => (
-            <option key={value} value={value}>
-              {word}
-            </option>
-          ))}
-        </select>
-      )}
-      {onMove && (
-        <>
-          <button type="button" disabled={first} onClick={() => onMove(-1)} aria-label={`Move ${name} up`}>
-            <Up />
-          </button>
-          <button type="button" disabled={last} onClick={() => onMove(1)} aria-label={`Move ${name} down`}>
-            <Down />
-          </button>
-        </>
-      )}
-      {onRetry && (
-        <button type="button" onClick={onRetry} aria-label={`Run ${name} again`} title="Run again">
-          <Retry />
-        </button>
-      )}
-      {onCancel && (
-        <button type="button" onClick={onCancel} disabled={run.cancelling} aria-label={`Cancel ${name}`} title="Cancel">
-          {run.status === "running" ? <Stop /> : <Cross />}
-        </button>
-      )}
-    </li>
   );
 }

@@ -2,7 +2,16 @@
 
 import { type KeyboardEvent, type PointerEvent, useRef, useState } from "react";
 import styles from "./CurveWidget.module.css";
-import { addPoint, dragHandle, type Guidance, handlesOf, type Point, removePoint, scaleAt } from "./guidance";
+import {
+  addBeside,
+  addPoint,
+  dragHandle,
+  type Guidance,
+  handlesOf,
+  type Point,
+  removePoint,
+  scaleAt,
+} from "./guidance";
 
 const WIDTH = 260;
 const HEIGHT = 96;
@@ -61,6 +70,7 @@ export function CurveCanvas({ label, guidance, onChange }: CurveCanvasProps) {
           top={top}
           onGrab={(event) => grab(event, index)}
           onMove={(to) => onChange(dragHandle(guidance, index, to))}
+          onAdd={() => onChange(addBeside(guidance, index))}
           onRemove={() => onChange(removePoint(guidance, index))}
         />
       ))}
@@ -88,6 +98,7 @@ interface HandleProps {
   readonly top: number;
   readonly onGrab: (event: PointerEvent) => void;
   readonly onMove: (to: Point) => void;
+  readonly onAdd: () => void;
   readonly onRemove: () => void;
 }
 
@@ -98,7 +109,7 @@ const KEYS: Readonly<Record<string, Point>> = {
   ArrowLeft: [-0.01, 0],
 };
 
-function Handle({ point, top, onGrab, onMove, onRemove }: HandleProps) {
+function Handle({ point, top, onGrab, onMove, onAdd, onRemove }: HandleProps) {
   const [progress, scale] = point;
   const onKeyDown = (event: KeyboardEvent) => {
     const step = KEYS[event.key];
@@ -107,6 +118,7 @@ function Handle({ point, top, onGrab, onMove, onRemove }: HandleProps) {
         progress + step[0] * (event.shiftKey ? 10 : 1),
         Math.max(0, scale + step[1] * (event.shiftKey ? 10 : 1)),
       ]);
+    else if (event.key === "+" || event.key === "Insert") onAdd();
     else if (event.key === "Delete" || event.key === "Backspace") onRemove();
     else return;
     event.preventDefault();
@@ -121,6 +133,7 @@ function Handle({ point, top, onGrab, onMove, onRemove }: HandleProps) {
       tabIndex={0}
       role="slider"
       aria-label={`Scale at ${Math.round(progress * 100)} %`}
+      aria-keyshortcuts="+ Delete"
       aria-valuenow={scale}
       aria-valuemin={0}
       aria-valuemax={100}

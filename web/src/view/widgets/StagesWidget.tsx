@@ -1,6 +1,6 @@
 /** The stages of the staged sampler: a strip that shows the whole way at once, and a card for each stage. */
 
-import { type CSSProperties, useState } from "react";
+import { type CSSProperties, useEffect, useRef, useState } from "react";
 import type { Json } from "../../model/json";
 import { pathOf } from "./CurveCanvas";
 import controls from "./controls.module.css";
@@ -19,6 +19,7 @@ const FIRST = ["steps", "until", "solver", "guidance"] as const;
 export function StagesWidget({ port, value, onChange, problem }: WidgetProps) {
   const stages = (effective(port, value) as readonly Stage[] | undefined) ?? [{}];
   const [open, setOpen] = useState(0);
+  const follow = useFollowing();
   const defs = port.schema?.$defs ?? {};
   const schema = resolve(port.schema?.items ?? {}, defs);
   const set = (next: readonly Stage[]) => onChange(next as unknown as Json);
@@ -35,7 +36,7 @@ export function StagesWidget({ port, value, onChange, problem }: WidgetProps) {
       {() => (
         <div className={styles.editor}>
           <Strip stages={stages} open={open} onOpen={setOpen} />
-          <ol className={styles.cards}>
+          <ol ref={follow.list} className={styles.cards}>
             {stages.map((stage, at) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: a stage is its place in the list
               <li key={at} className={styles.card} data-open={at === open}>
@@ -49,6 +50,7 @@ export function StagesWidget({ port, value, onChange, problem }: WidgetProps) {
                   onMove={(by) => {
                     set(move(stages, at, by));
                     setOpen(at + by);
+                    follow.to(at + by, by);
                   }}
                   onRemove={() => set(remove(stages, at))}
                 />
@@ -68,6 +70,22 @@ export function StagesWidget({ port, value, onChange, problem }: WidgetProps) {
       )}
     </Field>
   );
+}
+
+/** The focus goes along with a stage that is moved, so that it can be moved on. */
+function useFollowing() {
+  const list = useRef<HTMLOListElement>(null);
+  const next = useRef<{ readonly at: number; readonly by: number } | null>(null);
+  useEffect(() => {
+    if (next.current === null) return;
+    const { at, by } = next.current;
+    next.current = null;
+    list.current?.children[at]?.querySelector<HTMLElement>(`[data-by="${by}"]`)?.focus();
+  });
+  const to = (at: number, by: number) => {
+    next.current = { at, by };
+  };
+  return { list, to };
 }
 
 /** All stages on the way from noise to picture, as wide as their share of it, each with its course of guidance. */
@@ -136,8 +154,9 @@ function Head({ stage, at, count, isOpen, onToggle, onSplit, onMove, onRemove }:
       <button
         type="button"
         className={plain}
-        disabled={at === 0}
-        onClick={() => onMove(-1)}
+        data-by={-1}
+        aria-disabled={at === 0}
+        onClick={() => at === 0 || onMove(-1)}
         aria-label={`Move ${name} up`}
       >
         <Up />
@@ -145,8 +164,9 @@ function Head({ stage, at, count, isOpen, onToggle, onSplit, onMove, onRemove }:
       <button
         type="button"
         className={plain}
-        disabled={at === count - 1}
-        onClick={() => onMove(1)}
+        data-by={1}
+        aria-disabled={at === count - 1}
+        onClick={() => at === count - 1 || onMove(1)}
         aria-label={`Move ${name} down`}
       >
         <Down />

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  addBeside,
   addPoint,
   dragHandle,
   type Guidance,
@@ -79,6 +80,14 @@ describe("a course of guidance", () => {
         for (const at of [0, 1]) expect(scaleAt(points, at)).toBeCloseTo(scaleAt(course, at), 1);
       }),
     );
+  });
+
+  it.each([0, 1])("gets a point half-way beside point %i", (index) => {
+    const line: Guidance = { kind: "linear", start: 4, end: 2 };
+    const ends: Guidance = { kind: "piecewise", points: [[0, 4], [1, 2]] }; // biome-ignore format: points in a row
+    const middle: Point = [0.5, 3];
+    expect(addBeside(ends, index)).toEqual({ kind: "piecewise", points: [[0, 4], middle, [1, 2]] });
+    expect(handlesOf(addBeside(line, index))).toHaveLength(4);
   });
 
   it("keeps its last point", () => {

@@ -21,7 +21,11 @@ export const KINDS: readonly { readonly kind: GuidanceKind; readonly label: stri
   { kind: "constant", label: "Constant", help: "The same scale at every step." },
   { kind: "linear", label: "Linear", help: "A straight line from the first step to the last." },
   { kind: "cosine", label: "Cosine", help: "Slow at both ends, quick in the middle." },
-  { kind: "piecewise", label: "Points", help: "Straight lines between points that you place." },
+  {
+    kind: "piecewise",
+    label: "Points",
+    help: "Straight lines between points: double-click or + adds one, Delete removes it.",
+  },
   { kind: "interval", label: "Interval", help: "Guided inside an interval; outside the scale is 1, at half the cost." },
 ];
 
@@ -107,6 +111,14 @@ export function addPoint(guidance: Guidance, to: Point): Guidance {
   const points = guidance.kind === "piecewise" ? guidance.points : sampled(guidance);
   const added: Point = [tidy(between(to[0], 0, 1)), tidy(to[1])];
   return { kind: "piecewise", points: [...points, added].sort((left, right) => left[0] - right[0]) };
+}
+
+/** A point more, half-way from handle `index` to the next one, or to the one before from the last. */
+export function addBeside(guidance: Guidance, index: number): Guidance {
+  const handles = handlesOf(guidance);
+  const [here = 0.5, next = handles[index - 1]?.[0] ?? 1] = [handles[index]?.[0], handles[index + 1]?.[0]];
+  const middle = (here + next) / 2;
+  return addPoint(guidance, [middle, scaleAt(guidance, middle)]);
 }
 
 /** A point less; the last one stays. */
