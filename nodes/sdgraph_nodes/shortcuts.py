@@ -19,7 +19,7 @@ class ShortDenoiserOut(Outputs):
     """For samplers; for no other it changes anything."""
 
 
-class MergeTokens(Node[ShortDenoiserOut], type="model.merge_tokens", version=1, lane="io", cache=False):
+class MergeTokens(Node[ShortDenoiserOut], type="model.merge_tokens", version=2, lane="io", cache=False):
     """Let self-attention look at fewer tokens: similar ones are merged before it (ToMe), for large pictures above all.
 
     Bolya & Hoffman 2023, arXiv:2303.17604. The picture changes a little; the larger it is, the more time is saved. For
@@ -31,7 +31,8 @@ class MergeTokens(Node[ShortDenoiserOut], type="model.merge_tokens", version=1, 
     share: In[float] = port(0.5, ge=0, le=0.75)
     """Share of the tokens that are merged with others."""
     levels: In[int] = port(1, ge=1, le=4)
-    """In how many levels of the network, from that with the most tokens on; most of the time is spent in the first."""
+    """In how many levels of the network that have self-attention, from that with the most tokens on; most of the time
+    is spent in the first."""
 
     def infer(self, known: Known) -> Mapping[str, Any]:
         return known_change(known, self._with, self.share, self.levels)

@@ -27,10 +27,17 @@ class ImageGrid:
 
         A row that also holds text has the picture last; it has the whole grid then.
         """
-        height, width = self.height, self.width
+        return self._halved(length)[:2]
+
+    def halvings(self, length: int) -> int:
+        """How often the grid is halved, each time rounding up, until it has `length` positions."""
+        return self._halved(length)[2]
+
+    def _halved(self, length: int) -> tuple[int, int, int]:
+        height, width, times = self.height, self.width, 0
         while height * width > length and max(height, width) > 1:
-            height, width = math.ceil(height / 2), math.ceil(width / 2)
-        return height, width
+            height, width, times = math.ceil(height / 2), math.ceil(width / 2), times + 1
+        return height, width, times
 
 
 @contextmanager

@@ -8,7 +8,7 @@ batch nor on the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,30 +72,37 @@ def find_merge(tokens: Tensor, height: int, width: int, share: float) -> Merge |
 def token_merging(unet: nn.Module, share: float, levels: int, active: Callable[[], bool]) -> Generator[None]:
     """Within the `with` block self-attention of the outer `levels` of a UNet merges `share` of its tokens.
 
-    It does so whenever it is `active`. Afterwards the UNet is exactly as it was. A share of 0 changes nothing.
+    Of the levels that have self-attention: that with the most tokens, which SDXL has in its second one, comes first. It
+    does so whenever it is `active`. Afterwards the UNet is exactly as it was. A share of 0 changes nothing.
     """
     with ExitStack() as undo:
         if share:
             grid = undo.enter_context(watched_grid(unet))
-            for block in attention_blocks(unet).values():
+            blocks = attention_blocks(unet)
+            outer = _first_level(blocks) + levels
+            for block in blocks.values():
                 attention: Any = dict(block.named_children()).get("attn1")
                 if attention is not None:
-                    undo.enter_context(replaced_forward(attention, _merging(attention, grid, share, levels, active)))
+                    undo.enter_context(replaced_forward(attention, _merging(attention, grid, share, outer, active)))
         yield
 
 
+def _first_level(blocks: Collection[str]) -> int:
+    """The level of a UNet that has the first of these blocks; each level halves the picture."""
+    return min((int(name.split(".")[1]) for name in blocks if name.startswith("down_blocks.")), default=0)
+
+
 def _merging(
-    attention: Any, grid: ImageGrid, share: float, levels: int, active: Callable[[], bool]
+    attention: Any, grid: ImageGrid, share: float, outer: int, active: Callable[[], bool]
 ) -> Callable[..., Any]:
     usual = attention.forward
 
     def forward(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
-        height, width = grid.of_layer(hidden_states.shape[1])
-        outer = max(grid.height / height, grid.width / width) < 2**levels
+        length = hidden_states.shape[1]
         # Where queries are blurred (SEG), every place has to be there.
-        if not active() or not outer or "forward" in attention.to_q.__dict__:
+        if not active() or grid.halvings(length) >= outer or "forward" in attention.to_q.__dict__:
             return usual(hidden_states, *args, **kwargs)
-        merge = find_merge(hidden_states, height, width, share)
+        merge = find_merge(hidden_states, *grid.of_layer(length), share)
         if merge is None:
             return usual(hidden_states, *args, **kwargs)
         return merge.spread(usual(merge.merged(hidden_states), *args, **kwargs))

@@ -12,7 +12,7 @@ class Shortcuts:
     merged_share: float = 0.0
     """Share of the picture's tokens, 0..0.75, that self-attention merges with others (ToMe)."""
     merged_levels: int = 1
-    """In how many of the UNet's levels, from the one with the most tokens on."""
+    """In how many of the UNet's levels that have self-attention, from the one with the most tokens on."""
     reuse_every: int = 1
     """Deep features are computed at every so many steps, and used again in between (DeepCache); 1: at each."""
     reuse_layers: int = 1

@@ -22,8 +22,10 @@ from sdgraph.diffusion.stage import Stage
 from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import read_checkpoint
+from sdgraph.models.compose import Sampling, open_model
 from sdgraph.models.streaming import Streamed
 from sdgraph.models.token_merging import find_merge
+from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
 from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.handles import DENOISER, DenoiserHandle
 from sdgraph.payloads.latents import Latents
@@ -128,8 +130,6 @@ def test_more_outer_layers_cost_more_and_are_nearer_to_the_whole() -> None:
 @pytest.mark.parametrize("controlled", [False, True])
 def test_outer_layers_over_fresh_features_are_the_whole_network_bit_for_bit(layers: int, controlled: bool) -> None:
     """Two evaluations at one place: the second one reuses what the first one has set aside."""
-    from sdgraph.models.compose import Sampling, open_model
-
     sampling = Sampling()
     control = Control((ControlBranch(controlnet(), noise(64, 64), 0.8),)) if controlled else None
     x, sigma = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(5)), torch.tensor([3.0, 3.0])
@@ -214,18 +214,42 @@ def test_the_run_hears_how_often_features_were_reused() -> None:
     assert ctx.notes == ["8 of 14 network evaluations reused deep features"]
 
 
+def seen_by_attention(denoiser: DenoiserHandle, height: int, width: int) -> dict[str, int]:
+    """How many tokens of latents [1, 4, height, width] self-attention sees on the way down, by the part of the UNet."""
+    seen: dict[str, int] = {}
+
+    def look(name: str, _: object, args: tuple[Tensor, ...]) -> None:
+        seen[name] = args[0].shape[1]
+
+    with open_model(pool(), denoiser) as opened:
+        parts = re.compile(r"(down_blocks\.\d|mid_block)\.attentions\.0\.transformer_blocks\.0\.attn1\.to_q")
+        found = ((parts.fullmatch(name), module) for name, module in opened.network.module.named_modules())
+        hooks = [module.register_forward_pre_hook(partial(look, part[1])) for part, module in found if part]
+        entry = ConditioningEntry(
+            torch.zeros(1, 77, denoiser.conditioning_width), torch.zeros(1, denoiser.pooled_width or 1)
+        )
+        opened.denoise(torch.ones(1, 4, height, width), torch.ones(1), (Conditioning((entry,)),))
+        for hook in hooks:
+            hook.remove()
+    return seen
+
+
 def test_half_of_the_tokens_are_half_of_the_tokens() -> None:
-    seen: list[int] = []
+    assert seen_by_attention(merging(share=0.5), 8, 8) == {"down_blocks.0": 32, "mid_block": 16}
+    assert seen_by_attention(merging(share=0.5, levels=2), 8, 8) == {"down_blocks.0": 32, "mid_block": 8}
 
-    def look(_: object, args: tuple[Tensor, ...]) -> None:
-        seen.append(args[0].shape[1])
 
-    with pool().lease(model().denoiser, "cpu") as unet:
-        first = unet.get_submodule("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q")
-        hook = first.register_forward_pre_hook(look)
-        draw(merging(share=0.5), Stage(steps=1, guidance=ConstantGuidance(scale=1.0)))
-        hook.remove()
-    assert seen == [32]  # of 8 x 8
+def test_the_level_with_the_most_tokens_is_the_first_one_that_has_attention() -> None:
+    """The first level of SDXL has none."""
+    sdxl = read_checkpoint("synthetic:sdxl-tiny").denoiser
+    assert seen_by_attention(sdxl, 16, 16) == {"down_blocks.1": 64, "mid_block": 64}
+    assert seen_by_attention(merging(share=0.5, denoiser=sdxl), 16, 16) == {"down_blocks.1": 32, "mid_block": 32}
+
+
+@pytest.mark.parametrize(("levels", "deeper"), [(1, 9), (2, 5)])
+def test_levels_are_counted_at_odd_sizes_too(levels: int, deeper: int) -> None:
+    """Halving 5 gives 3, which is more than half."""
+    assert seen_by_attention(merging(0.5, levels), 5, 5) == {"down_blocks.0": 13, "mid_block": deeper}
 
 
 def test_merged_tokens_are_averaged_and_get_one_answer() -> None:
