@@ -12,16 +12,18 @@ export interface ActionButtonProps {
   readonly icon: ReactNode;
   readonly disabled?: boolean;
   readonly wide?: boolean;
+  /** What the icon says in letters: it begins the button's name then. */
+  readonly says?: string;
 }
 
-export function ActionButton({ action, icon, disabled = false, wide = false }: ActionButtonProps) {
+export function ActionButton({ action, icon, disabled = false, wide = false, says }: ActionButtonProps) {
   const context = useCanvas();
   return (
     <button
       type="button"
       className={styles.button}
       data-wide={wide}
-      aria-label={action.title}
+      aria-label={says === undefined ? action.title : `${says}: ${action.title}`}
       disabled={disabled}
       onClick={() => action.run(context)}
       {...tip(() => (

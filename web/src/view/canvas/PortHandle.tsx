@@ -33,6 +33,7 @@ export function PortHandle({ node, port, side, type, connected, quiet = false }:
       data-quiet={quiet}
       data-list={type.startsWith("List[")}
       data-fit={fit}
+      role="img"
       aria-label={`${side === "input" ? "Input" : "Output"} ${port}, ${type}${connected ? ", connected" : ""}`}
     />
   );

@@ -11,7 +11,12 @@ export function ZoomBar() {
   return (
     <div className={styles.zoom} role="toolbar" aria-label="View">
       <ActionButton action={action("zoom-out")} icon={<Minus />} />
-      <ActionButton action={action("zoom-one")} icon={<span className="numeric">{percent}%</span>} wide />
+      <ActionButton
+        action={action("zoom-one")}
+        icon={<span className="numeric">{percent}%</span>}
+        says={`${percent}%`}
+        wide
+      />
       <ActionButton action={action("zoom-in")} icon={<Plus />} />
       <ActionButton action={action("fit")} icon={<Fit />} />
       <span className={styles.gap} />

@@ -60,21 +60,20 @@ function Card({ run }: { readonly run: RunRow }) {
   const when = ago(run.created_at, Date.now());
   return (
     <li className={styles.card}>
-      <button
-        type="button"
-        className={styles.open}
-        onClick={() => dialogs.open("run", { run: run.run_id })}
-        aria-label={`${words}, ${STATUS_WORDS[run.status].toLowerCase()}, ${when}`}
-      >
+      <button type="button" className={styles.open} onClick={() => dialogs.open("run", { run: run.run_id })}>
         <Thumbnail picture={picture} alt="" />
-        {pictures.length > 1 && <span className={styles.count}>{pictures.length}</span>}
+        {pictures.length > 1 && (
+          <span className={styles.count}>
+            {pictures.length} <span className="visually-hidden">pictures</span>
+          </span>
+        )}
         {run.status !== "done" && (
           <span className={styles.status} data-status={run.status}>
-            {STATUS_WORDS[run.status]}
+            {STATUS_WORDS[run.status]}{" "}
           </span>
         )}
         <span className={styles.words} title={words}>
-          {words}
+          {words}{" "}
         </span>
         <span className={styles.when}>{when}</span>
       </button>
