@@ -17,7 +17,8 @@ _VIOLATIONS = """async (rules) => {
   const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ["violations"] });
   const small = (one) => document.querySelector(one.target[0])?.closest(".react-flow__viewport") !== null;
   return violations.flatMap(({ id, impact, nodes }) =>
-    nodes.filter((one) => id !== "target-size" || !small(one)).map((one) => `${impact} ${id}: ${one.html.slice(0, 160)} (${one.failureSummary.slice(0, 240)})`));
+    nodes.filter((one) => id !== "target-size" || !small(one)).map((one) =>
+      `${impact} ${id}: ${one.html.slice(0, 160)} (${one.failureSummary.slice(0, 240)})`));
 }"""
 """What axe finds. On the canvas targets are as large as people zoom; the panels have the same in full size."""
 
