@@ -58,7 +58,7 @@ class LoadControlNet(Node[ControlNetOut], type="control.load", version=1, lane="
         return read_controlnet(self.source, self.dtype, config=self.config, allow_pickle=self.allow_pickle)
 
 
-class ApplyControl(Node[ControlOut], type="control.apply", version=1, keep=True):
+class ApplyControl(Node[ControlOut], type="control.apply", version=2, keep=True):
     """Let a picture steer sampling through a ControlNet. Chain several to apply them together."""
 
     net: In[ControlNetHandle]

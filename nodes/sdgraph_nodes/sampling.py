@@ -164,8 +164,9 @@ class SampleStage(Node[StateOut], type="sample.stage", version=1, lane="device")
     def _keeper(self, ctx: RunContext) -> "Callable[[int, Callable[[], SamplerState]], None] | None":
         """Writes down where sampling is, as often as asked."""
         every = ctx.checkpoint.every_steps
-        if every == 0 or self.denoiser.shortcuts.reuses:  # features of steps before are no part of the state
-            return None
+        drawing = (self.denoiser,) if self.weak is None else (self.denoiser, self.weak)
+        if every == 0 or any(denoiser.shortcuts.reuses for denoiser in drawing):
+            return None  # features of steps before are no part of the state
 
         def keep(taken: int, state: "Callable[[], SamplerState]") -> None:
             if taken % every == 0:

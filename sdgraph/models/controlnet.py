@@ -25,7 +25,7 @@ class OpenControlNet:
     branch: ControlBranch
     net: Any
     picture: Tensor
-    """[1 or B, 3, H, W] in 0..1, and -1 where it is hidden from a network for inpainting."""
+    """[1 or B, 3, H, W] in 0..1, with parts hidden as `shown` does."""
     downscale: int
 
     def residuals(self, call: UNetCall) -> list[Tensor]:
@@ -67,12 +67,15 @@ class OpenControlNet:
 
 
 def shown(branch: ControlBranch) -> NDArray[np.float32]:
-    """The control picture [1 or B, 3, H, W] in 0..1, with -1 where the branch's mask hides it.
+    """The control picture [1 or B, 3, H, W] in 0..1; where the branch's mask hides it, what the network knows as hidden.
 
-    That is how networks for inpainting were trained (ControlNet 1.1's for Stable Diffusion 1.5).
+    That is -1 for networks for inpainting, as ControlNet 1.1's for Stable Diffusion 1.5 was trained, and black for union
+    networks, as in the example of diffusers' `StableDiffusionXLControlNetUnionInpaintPipeline`.
     """
     pixels = branch.image.pixels
-    return pixels if branch.mask is None else np.where(branch.mask.values > 0.5, np.float32(-1), pixels)
+    if branch.mask is None:
+        return pixels
+    return np.where(branch.mask.values > 0.5, np.float32(0 if branch.net.kinds else -1), pixels)
 
 
 def require_match(net: ControlNetHandle, denoiser: DenoiserHandle) -> None:

@@ -73,7 +73,7 @@ def _with_mask(latents: Tensor, mask: Mask) -> Tensor:
     """Latents [B, C, h, w] and, as one more channel, 1 where the picture is seen (alimama's networks)."""
     import torch
 
-    seen = 1 - torch.nn.functional.interpolate(torch.tensor(mask.values), size=latents.shape[-2:])
+    seen = 1 - torch.nn.functional.interpolate(_hidden(mask).float(), size=latents.shape[-2:])
     count = max(len(latents), len(seen))
     return torch.cat([latents.expand(count, -1, -1, -1), seen.expand(count, -1, -1, -1)], dim=1)
 

@@ -11,14 +11,15 @@ import torch
 
 from benchmarks import parity_control
 from sdgraph.errors import SamplingError
-from sdgraph.models.checkpoint import read_controlnet
+from sdgraph.models.checkpoint import read_checkpoint, read_controlnet
 from sdgraph.models.controlnet import shown
+from sdgraph.models.network import open_network
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.union_controlnet import together
 from sdgraph.payloads.control import CONTROL, Control, ControlBranch
 from sdgraph.payloads.image import Image
 from sdgraph.payloads.mask import Mask
-from tests.models.control_loop import STEPS, difference, picture, sample
+from tests.models.control_loop import STEPS, difference, picture, prompts, sample
 from tests.models.family_references import pipeline
 
 UNION, PLAIN = "synthetic:sdxl-tiny/controlnet_union", "synthetic:sdxl-tiny/controlnet_canny"
@@ -75,12 +76,26 @@ def test_a_union_network_is_told_a_kind_that_it_knows(shows: Any) -> None:
     assert caught.value.code == "control-kind"
 
 
-def test_hidden_parts_are_minus_one_and_the_rest_is_the_picture() -> None:
+@pytest.mark.parametrize(("net", "shows", "hidden"), [(SD1, "auto", -1), (UNION, "repaint", 0)])
+def test_hidden_parts_are_what_the_network_was_trained_with(net: str, shows: Any, hidden: int) -> None:
     image = Image(np.full((2, 3, 64, 64), 0.25, np.float32))
-    seen = shown(ControlBranch(read_controlnet(SD1), image, mask=right_half()))
+    seen = shown(ControlBranch(read_controlnet(net), image, shows=shows, mask=right_half()))
     assert seen.shape == (2, 3, 64, 64)
-    assert (seen[..., 32:] == -1).all()
+    assert (seen[..., 32:] == hidden).all()
     assert (seen[..., :32] == 0.25).all()
+
+
+def test_a_soft_mask_hides_latents_wholly_or_not_at_all(pool: ModelPool) -> None:
+    """As `StableDiffusion3ControlNetInpaintingPipeline` prepares it: the network knows no half hidden places."""
+    soft = Mask(np.where(right_half().values > 0, np.float32(0.75), np.float32(0.25)))
+    denoiser, net = read_checkpoint("synthetic:sd3-tiny").denoiser, read_controlnet(MASKED)
+
+    def predicted(mask: Mask) -> torch.Tensor:
+        control = Control((ControlBranch(net, picture(5), mask=mask),))
+        with open_network(pool, denoiser, control) as network:
+            return network(torch.ones(1, 16, 8, 8), torch.full((1,), 500.0), prompts("sd3")[1:])
+
+    assert torch.equal(predicted(soft), predicted(right_half()))
 
 
 @pytest.mark.parametrize(

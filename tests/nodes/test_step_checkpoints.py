@@ -23,7 +23,7 @@ from sdgraph.core.registry import Registry
 from sdgraph.core.workflow import Workflow
 from sdgraph.diffusion.early_stop import EarlyStop
 from sdgraph.diffusion.guidance_schedule import ConstantGuidance
-from sdgraph.diffusion.guider_specs import ApgSpec, CfgPlusPlusSpec
+from sdgraph.diffusion.guider_specs import ApgSpec, AutoGuidanceSpec, CfgPlusPlusSpec
 from sdgraph.diffusion.stages import SolverName, Stage, plan_legs
 from sdgraph.engine.context import KeptCheckpoint
 from sdgraph.engine.events import RunEvent
@@ -37,6 +37,7 @@ from sdgraph.engine.stores.memory import MemoryStore
 from sdgraph.engine.stores.tiered import TieredStore
 from sdgraph.errors import RunCancelled
 from sdgraph.models.pool import ModelPool
+from sdgraph.models.shortened import with_shortcuts
 from sdgraph.payloads.sampling import SamplingState
 from tests.nodes.tiny_model import SOURCE, context, empty, model, pool, prompt
 from tests.toys import RecordingContext
@@ -54,12 +55,12 @@ OTHERS = [
 ]
 
 
-def stage_of(stage: Stage) -> Any:
+def stage_of(stage: Stage, **more: Any) -> Any:
     """The node of one stage, for two pictures, at its beginning."""
     (leg,) = plan_legs([stage])
     ports: Any = {"denoiser": model().denoiser, "positive": prompt("a star"), "negative": prompt("blue")}
     start: Any = SampleStart(denoiser=model().denoiser, latents=empty(2), seed=3, leg=leg).run(context())
-    return SampleStage(**ports, state=start.state, leg=leg)
+    return SampleStage(**{**ports, **more}, state=start.state, leg=leg)
 
 
 def kept_in(folder: Path, ctx: RecordingContext, every_steps: int) -> RecordingContext:
@@ -106,6 +107,15 @@ def test_nothing_is_written_unless_it_is_asked_for(tmp_path: Path) -> None:
     state = node.run(kept_in(tmp_path, context(), every_steps=0)).state
     assert list(tmp_path.iterdir()) == []
     require_same(state, node.run(context()).state)
+
+
+@pytest.mark.parametrize("port", ["denoiser", "weak"])
+def test_nothing_is_written_that_reused_features_would_be_missing_of(port: str, tmp_path: Path) -> None:
+    reusing = with_shortcuts(model().denoiser, reuse_every=4)
+    node = stage_of(Stage(steps=6, guider=AutoGuidanceSpec(), guidance=GUIDED), **{port: reusing})
+    with pytest.raises(RunCancelled):
+        node.run(kept_in(tmp_path, context(cancel_after=3), every_steps=2))
+    require_same(node.run(kept_in(tmp_path, context(), every_steps=2)).state, node.run(context()).state)
 
 
 def test_a_place_that_can_not_be_written_is_told_once_and_ends_nothing(tmp_path: Path) -> None:
