@@ -67,10 +67,10 @@ class OpenControlNet:
 
 
 def shown(branch: ControlBranch) -> NDArray[np.float32]:
-    """The control picture [1 or B, 3, H, W] in 0..1; where the branch's mask hides it, what the network knows as hidden.
+    """The control picture [1 or B, 3, H, W] in 0..1, hidden by the branch's mask as the network was trained.
 
-    That is -1 for networks for inpainting, as ControlNet 1.1's for Stable Diffusion 1.5 was trained, and black for union
-    networks, as in the example of diffusers' `StableDiffusionXLControlNetUnionInpaintPipeline`.
+    Hidden are pixels of -1 for networks for inpainting (ControlNet 1.1's for Stable Diffusion 1.5), and black ones for
+    union networks, as in the example of diffusers' `StableDiffusionXLControlNetUnionInpaintPipeline`.
     """
     pixels = branch.image.pixels
     if branch.mask is None:
