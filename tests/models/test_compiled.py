@@ -16,12 +16,15 @@ from sdgraph.core.context import running
 from sdgraph.diffusion.perturbation import Perturbation
 from sdgraph.models.attention import attention_blocks
 from sdgraph.models.checkpoint import Checkpoint, read_checkpoint
+from sdgraph.models.compose import Sampling, open_model
 from sdgraph.models.memory.needs import Need
 from sdgraph.models.memory.thrift import more_thrift
 from sdgraph.models.network import UNetNetwork, open_network
 from sdgraph.models.patches.lora import with_lora
 from sdgraph.models.pool import ModelPool
 from sdgraph.models.pool_events import PoolEvent
+from sdgraph.models.pruning.pruned import with_pruning
+from sdgraph.models.shortened import with_shortcuts
 from sdgraph.models.warm import WarmReport, warm
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.facts import PictureFact
@@ -115,6 +118,42 @@ def test_patches_act_on_compiled_models_and_come_off_bit_for_bit(
     assert (drawn - predict(ModelPool(), patched)).abs().max() < PARITY
     assert torch.equal(predict(bench.pool, tiny.denoiser), plain)
     assert bench.compilations() == before
+
+
+def test_pruned_models_are_compiled_for_their_shapes_and_whole_ones_come_back_bit_for_bit(
+    bench: Bench, tiny: Checkpoint
+) -> None:
+    plain = predict(bench.pool, tiny.denoiser)
+    pruned = with_pruning(tiny.denoiser, heads_share=0.5, channels_share=0.5)
+    drawn = predict(bench.pool, pruned)
+    assert 0 < (drawn - predict(ModelPool(), pruned)).abs().max() < PARITY
+    assert (drawn - plain).abs().max() > 1e-3
+    before = bench.compilations()
+    assert torch.equal(predict(bench.pool, tiny.denoiser), plain)
+    assert torch.equal(predict(bench.pool, pruned), drawn)
+    assert bench.compilations() == before
+
+
+@pytest.mark.parametrize("fields", [{"merged_share": 0.5}, {"attended_keys": 4}, {"reuse_every": 3}])
+def test_shortcuts_are_taken_by_compiled_models_as_by_others(
+    bench: Bench, tiny: Checkpoint, fields: dict[str, Any]
+) -> None:
+    plain = predict(bench.pool, tiny.denoiser)
+    handle = with_shortcuts(tiny.denoiser, **fields)
+    found = [shortened(pool, handle) for pool in (bench.pool, ModelPool())]
+    assert (found[0] - found[1]).abs().max() < PARITY
+    assert (found[0] - shortened(bench.pool, tiny.denoiser)).abs().max() > 1e-3
+    assert torch.equal(predict(bench.pool, tiny.denoiser), plain)
+
+
+def shortened(pool: ModelPool, handle: DenoiserHandle) -> Tensor:
+    """The second of two steps."""
+    prompts, sampling = (conditioning(1, 77, handle.conditioning_width),), Sampling()
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    with open_model(pool, handle, sampling=sampling) as opened:
+        opened.denoise(x, torch.ones(1), prompts)
+        sampling.step = 1
+        return opened.denoise(2 * x, 0.8 * torch.ones(1), prompts)[0]
 
 
 def perturbations() -> list[Perturbation]:
