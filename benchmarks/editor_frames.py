@@ -81,12 +81,16 @@ class Figures:
     shown: int
 
 
-def measure(page: Page, cdp: CDPSession, moves: int, gesture: Callable[[Page, int], None]) -> Figures:
+Point = Sequence[float]
+
+
+def measure(page: Page, cdp: CDPSession, moves: int, gesture: Gesture) -> Figures:
     """One gesture of so many moves."""
+    start = gesture.start(page)
     start_counting(page)
     page.evaluate(_WATCH)
     before = _task_ms(cdp)
-    gesture(page, moves)
+    gesture.make(page, start, moves)
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     work_ms = _task_ms(cdp) - before
     seen = page.evaluate(_SEEN)
@@ -108,17 +112,8 @@ def _task_ms(cdp: CDPSession) -> float:
     return 1000 * next(one["value"] for one in metrics if one["name"] == "TaskDuration")
 
 
-def pan(page: Page, moves: int) -> None:
-    """Drag the canvas to and fro."""
-    _drag(page, page.evaluate(_EMPTY), moves)
-
-
-def drag(page: Page, moves: int) -> None:
-    """Drag a node by its title, to and fro."""
-    _drag(page, page.evaluate(_SAMPLER), moves)
-
-
-def _drag(page: Page, start: Sequence[float], moves: int) -> None:
+def drag(page: Page, start: Point, moves: int) -> None:
+    """Drag what is there, the canvas or a node, to and fro."""
     x, y = start
     page.mouse.move(x, y)
     page.mouse.down()
@@ -128,24 +123,60 @@ def _drag(page: Page, start: Sequence[float], moves: int) -> None:
     page.mouse.up()
 
 
-def zoom(page: Page, moves: int) -> None:
-    """Turn the wheel in and out again over the middle."""
-    box = page.locator(".react-flow").bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+def zoom(page: Page, start: Point, moves: int) -> None:
+    """Turn the wheel in and out again."""
+    page.mouse.move(*start)
     for move in range(moves):
         page.mouse.wheel(0, -60 if move < moves // 2 else 60)
 
 
-def edit(page: Page, moves: int) -> None:
-    """Step a value of a node with the arrow keys."""
-    page.mouse.click(*page.evaluate(_SAMPLER))
-    page.locator("#dock-panel").get_by_label("Steps", exact=True).focus()
-    for _ in range(moves):
+def edit(page: Page, _: Point, moves: int) -> None:
+    """Step the value that has the focus with the arrow keys."""
+    for _move in range(moves):
         page.keyboard.press("ArrowUp")
 
 
-GESTURES: Mapping[str, Callable[[Page, int], None]] = {"pan": pan, "zoom": zoom, "drag": drag, "edit": edit}
+def empty(page: Page) -> Point:
+    """A place of the canvas where nothing lies."""
+    place: Point = page.evaluate(_EMPTY)
+    return place
+
+
+def sampler(page: Page) -> Point:
+    """The title of a sampler in view."""
+    place: Point = page.evaluate(_SAMPLER)
+    return place
+
+
+def middle(page: Page) -> Point:
+    """The middle of the canvas."""
+    box = page.locator(".react-flow").bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def chosen(page: Page) -> Point:
+    """A sampler that is selected, with the focus in its steps."""
+    place = sampler(page)
+    page.mouse.click(*place)
+    page.locator("#dock-panel").get_by_label("Steps", exact=True).focus()
+    return place
+
+
+@dataclass(frozen=True)
+class Gesture:
+    """Where it starts, which takes the page a look at all nodes and is not measured, and how it is made."""
+
+    start: Callable[[Page], Point]
+    make: Callable[[Page, Point, int], None]
+
+
+GESTURES: Mapping[str, Gesture] = {
+    "pan": Gesture(empty, drag),
+    "zoom": Gesture(middle, zoom),
+    "drag": Gesture(sampler, drag),
+    "edit": Gesture(chosen, edit),
+}
 DISTANCES = ("near", "far")
 
 
@@ -166,11 +197,11 @@ def opened(browser: Browser, url: str, nodes: int) -> tuple[Page, CDPSession]:
 
 def at_distance(page: Page, distance: str) -> None:
     """Show the whole graph, or a sampler of it at its own size."""
-    page.mouse.click(*page.evaluate(_EMPTY))
+    page.mouse.click(*empty(page))
     page.keyboard.press("Home")
     page.wait_for_timeout(SETTLE_MS)
     if distance == "near":
-        page.mouse.move(*page.evaluate(_SAMPLER))
+        page.mouse.move(*sampler(page))
         while page.evaluate(_ZOOM) < 0.9:
             page.mouse.wheel(0, -100)
             page.wait_for_timeout(50)

@@ -18,6 +18,17 @@ NODES = 70
 EXACT = re.compile(r"^\d+ tokens$")
 """Counted by the server; an estimate stands there until it has answered."""
 TURNS = 40
+LAYERS = 10
+"""Fewer has a page whose nodes share one; each row of nodes with a layer of its own would be more."""
+_MIDDLE_OF_A_CARD = """() => {
+  const { left, top, right, bottom } = document.querySelector(".react-flow").getBoundingClientRect();
+  for (const card of document.querySelectorAll("article")) {
+    const box = card.getBoundingClientRect();
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    if (x > left + 300 && x < right - 300 && y > top + 200 && y < bottom - 200) return [x, y];
+  }
+}"""
+_UNDER = """([x, y]) => document.elementFromPoint(x, y).closest("article, .react-flow__pane").tagName"""
 FEEDING = {"sample0", "image0", "save0"}
 """What an edit of the first sampler changes the plan of."""
 
@@ -96,3 +107,68 @@ def test_editing_a_value_draws_its_field_and_what_depends_on_it(large: Editor) -
     expect(steps).to_have_value("21")
     expect(others).to_have_value("1")
     assert set(drawn(large.page).nodes) <= FEEDING
+
+
+@pytest.fixture
+def far(large: Editor) -> Editor:
+    """The same, from so far away that all of it is in view."""
+    large.page.keyboard.press("Home")
+    large.wait_until_still()
+    expect(large.nodes).to_have_count(NODES)
+    expect(large.node("sample0").locator("article")).to_have_attribute("data-distance", "tiny")
+    return large
+
+
+def _begin_to_drag(editor: Editor, x: float, y: float) -> None:
+    editor.page.mouse.move(x, y)
+    editor.page.mouse.down()
+    for move in range(1, 6):
+        editor.page.mouse.move(x + 6 * move, y + 4 * move)
+
+
+def _corner(editor: Editor) -> tuple[float, float]:
+    """A bare place of the canvas, in the window."""
+    box, place = editor.canvas.bounding_box(), editor.bare_place()
+    assert box is not None
+    return box["x"] + place["x"], box["y"] + place["y"]
+
+
+def test_nodes_far_away_share_their_layers_while_the_view_moves(far: Editor) -> None:
+    layers: list[int] = []
+
+    def count(told: dict[str, Any]) -> None:
+        layers.append(len(told.get("layers", [])))
+
+    devtools = far.page.context.new_cdp_session(far.page)
+    devtools.on("LayerTree.layerTreeDidChange", count)
+    devtools.send("LayerTree.enable")
+    before = far.view()
+    _begin_to_drag(far, *_corner(far))
+    expect(far.page.locator("[data-moving=view]")).to_have_count(1)
+    far.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    far.page.mouse.up()
+    assert far.view() != before
+    assert 0 < max(layers) < LAYERS
+
+
+@pytest.mark.parametrize("what", ["view", "nodes"])
+def test_nothing_is_looked_for_under_the_pointer_while_something_moves(far: Editor, what: str) -> None:
+    x, y = far.page.evaluate(_MIDDLE_OF_A_CARD)
+    assert far.page.evaluate(_UNDER, [x, y]) == "ARTICLE"
+    before = far.ids()
+    _begin_to_drag(far, *(_corner(far) if what == "view" else (x, y)))
+    expect(far.page.locator(f"[data-moving={what}]")).to_have_count(1)
+    beneath = [x + 30, y + 20]  # where the card has gone in both cases
+    assert far.page.evaluate(_UNDER, beneath) == "DIV"
+    far.page.mouse.up()
+    expect(far.page.locator("[data-moving]")).to_have_count(0)
+    assert far.page.evaluate(_UNDER, beneath) == "ARTICLE"
+    assert far.ids() == before
+
+
+def test_ports_far_away_are_places_that_nothing_watches(far: Editor) -> None:
+    expect(far.page.locator(".react-flow__handle").first).to_be_attached()
+    expect(far.page.locator(".react-flow__handle[aria-label]")).to_have_count(0)
+    expect(far.links).not_to_have_count(0)
+    _zoom_to(far, "sample0")
+    expect(far.port("sample0.denoiser", "input")).to_be_visible()

@@ -10,6 +10,7 @@ import styles from "./App.module.css";
 import { TopBar } from "./bar/TopBar";
 import { Canvas } from "./canvas/Canvas";
 import { ContextMenuHost } from "./canvas/ContextMenu";
+import { DistanceProvider } from "./canvas/distance";
 import { HelpHost } from "./canvas/HelpDialog";
 import { CanvasProvider } from "./canvas/provide";
 import { useCanvasUi } from "./canvas/ui";
@@ -61,7 +62,13 @@ function Window() {
       <ConnectionBanner />
       {library && <Library />}
       <main className={styles.main} aria-label="Workflow graph">
-        {failed ? <Failed /> : <Canvas />}
+        {failed ? (
+          <Failed />
+        ) : (
+          <DistanceProvider>
+            <Canvas />
+          </DistanceProvider>
+        )}
       </main>
       <Dock />
     </div>

@@ -30,6 +30,7 @@ import { useConnecting } from "./useConnecting";
 import { useDragging } from "./useDragging";
 import { useDropping } from "./useDropping";
 import { useKeys } from "./useKeys";
+import { useMoving } from "./useMoving";
 import { usePressing } from "./usePressing";
 import { useWholeView } from "./useWholeView";
 import { Welcome } from "./Welcome";
@@ -49,10 +50,10 @@ export function Canvas() {
   useWholeView(context);
   useFocus();
   const connecting = useConnecting(context);
-  const dragging = useDragging(context);
+  const moving = useMoving();
+  const dragging = useDragging(context, moving);
   const pressing = usePressing(context);
   const dropping = useDropping(context);
-  const moving = useMoving();
   const tiny = useDistance() === "tiny";
   const whole = useCanvasUi((state) => state.whole);
   return (
@@ -76,8 +77,8 @@ export function Canvas() {
         onEdgesChange={onWiresChange}
         {...connecting}
         {...dragging}
-        onMoveStart={moving.onMoveStart}
-        onMoveEnd={moving.onMoveEnd}
+        onMoveStart={moving.view}
+        onMoveEnd={moving.end}
         edgesReconnectable={!tiny}
         connectionLineComponent={ConnectionLine}
         connectionMode={ConnectionMode.Strict}
@@ -163,15 +164,6 @@ function after(
     else next.delete(id);
   }
   return next;
-}
-
-/** Tells the style sheet while the view moves: React has nothing to draw then. */
-function useMoving() {
-  const canvas = useRef<HTMLDivElement>(null);
-  return useMemo(() => {
-    const say = (moving: boolean) => canvas.current?.toggleAttribute("data-moving", moving);
-    return { canvas, onMoveStart: () => say(true), onMoveEnd: () => say(false) };
-  }, []);
 }
 
 /** Brings a node into view that somebody asked for. */

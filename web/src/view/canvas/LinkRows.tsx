@@ -6,7 +6,7 @@ import { own } from "../../model/json";
 import { portLabel } from "../../model/names";
 import { tip } from "../ui/Tip";
 import styles from "./NodeCard.module.css";
-import { PortHandle } from "./PortHandle";
+import { PortHandle, PortPlace } from "./PortHandle";
 import { ui } from "./ui";
 
 export interface LinkRowsProps {
@@ -20,7 +20,7 @@ export interface LinkRowsProps {
   readonly exposed: ReadonlySet<string>;
   /** Without words: the ports of a folded node. */
   readonly bare?: boolean;
-  /** Only handles that links need: nobody can aim at the others from afar. */
+  /** Only the places of ports that links need: nobody can aim at one from afar. */
   readonly far?: boolean;
 }
 
@@ -72,9 +72,8 @@ function Input({ id, port, connected, exposed, bare, far }: InputProps) {
       data-exposed={exposed}
       onContextMenu={menu(id, port.name, "input")}
     >
-      {(connected || !far) && (
-        <PortHandle node={id} port={port.name} side="input" type={port.type} connected={connected || exposed} />
-      )}
+      {!far && <PortHandle node={id} port={port.name} side="input" type={port.type} connected={connected || exposed} />}
+      {far && connected && <PortPlace port={port.name} side="input" />}
       {!bare && !far && (
         <span className={styles.word} {...tip(() => <PortTip port={port} />)}>
           {portLabel(port.name, port.unit)}
@@ -101,9 +100,8 @@ function Output({ id, port, connected, bare, far }: OutputProps) {
           {portLabel(port.name)}
         </span>
       )}
-      {(connected || !far) && (
-        <PortHandle node={id} port={port.name} side="output" type={port.type} connected={connected} />
-      )}
+      {!far && <PortHandle node={id} port={port.name} side="output" type={port.type} connected={connected} />}
+      {far && connected && <PortPlace port={port.name} side="output" />}
     </span>
   );
 }

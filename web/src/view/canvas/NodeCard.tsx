@@ -1,8 +1,7 @@
 /** A node on the canvas: title, ports, widgets, what it made, and a strip with its plan or progress. */
 
 import type { NodeProps } from "@xyflow/react";
-import { useUpdateNodeInternals } from "@xyflow/react";
-import { type CSSProperties, memo, useEffect, useMemo, useRef } from "react";
+import { type CSSProperties, memo, useMemo } from "react";
 import { openGraphName } from "../../model/document";
 import { own } from "../../model/json";
 import { setLook } from "../../model/view";
@@ -34,7 +33,6 @@ function Card({ id, data, selected }: NodeProps<CardNode>) {
   const { entry, ports, look } = data;
   const tone = useEditor((state) => statusOf(state, id).tone);
   const distance = useDistance();
-  useNewHandles(id, distance);
   const color = look.color ?? categoryColor(ports.category);
   return (
     <article
@@ -57,6 +55,7 @@ function Card({ id, data, selected }: NodeProps<CardNode>) {
             links={entry.links}
             exposed={NONE}
             bare
+            far={distance === "tiny"}
           />
         </div>
       ) : (
@@ -65,17 +64,6 @@ function Card({ id, data, selected }: NodeProps<CardNode>) {
       <CardStrip id={id} tiny={distance === "tiny"} />
     </article>
   );
-}
-
-/** Handles that appear when one comes nearer have to be made known; those at the first drawing are. */
-function useNewHandles(id: string, distance: Distance): void {
-  const update = useUpdateNodeInternals();
-  const tiny = distance === "tiny";
-  const before = useRef(tiny);
-  useEffect(() => {
-    if (before.current !== tiny) update(id);
-    before.current = tiny;
-  }, [id, tiny, update]);
 }
 
 interface BodyProps {

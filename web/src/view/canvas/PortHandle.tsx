@@ -1,4 +1,4 @@
-/** The dot at the side of a node that links start and end at. */
+/** The dot at the side of a node that links start and end at; from afar, when nobody can see or press it, only its place. */
 
 import { Handle, Position } from "@xyflow/react";
 import type { CSSProperties } from "react";
@@ -35,6 +35,20 @@ export function PortHandle({ node, port, side, type, connected, quiet = false }:
       data-fit={fit}
       role="img"
       aria-label={`${side === "input" ? "Input" : "Output"} ${port}, ${type}${connected ? ", connected" : ""}`}
+    />
+  );
+}
+
+/** Where a link ends, for what measures it: no dot, nothing to press, and so nothing that has to listen. */
+export function PortPlace({ port, side, quiet = false }: Pick<PortHandleProps, "port" | "side" | "quiet">) {
+  const [kind, position, id] =
+    side === "input" ? ["target", Position.Left, inHandle(port)] : ["source", Position.Right, outHandle(port)];
+  return (
+    <div
+      className={`react-flow__handle react-flow__handle-${position} ${kind} ${styles.handle}`}
+      data-handleid={id}
+      data-handlepos={position}
+      data-quiet={quiet}
     />
   );
 }

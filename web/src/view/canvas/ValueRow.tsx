@@ -14,7 +14,7 @@ import type { Distance } from "./distance";
 import { menu, PortTip } from "./LinkRows";
 import styles from "./NodeCard.module.css";
 import { problemsAt } from "./nodeState";
-import { PortHandle } from "./PortHandle";
+import { PortHandle, PortPlace } from "./PortHandle";
 
 export interface ValueRowProps {
   readonly id: string;
@@ -34,7 +34,11 @@ export const ValueRow = memo(function ValueRow(props: ValueRowProps) {
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's short way; the menu and keys do it too
     <div className={styles.value} data-exposed={exposed} onContextMenu={far ? undefined : menu(id, port.name, "input")}>
-      <PortHandle node={id} port={port.name} side="input" type={port.type} connected={link !== undefined} quiet />
+      {distance === "tiny" ? (
+        <PortPlace port={port.name} side="input" quiet />
+      ) : (
+        <PortHandle node={id} port={port.name} side="input" type={port.type} connected={link !== undefined} quiet />
+      )}
       {distance === "tiny" ? (
         <div className={styles.plain} />
       ) : link !== undefined || far ? (

@@ -88,9 +88,20 @@ export function flowOf(catalog: Catalog, doc: WorkflowDocument, at: GraphName, b
   const nodes = [...frames(doc, at), ...cards(doc, at, info), ...reroutes(doc, at, info)];
   const lastWires = new Map(before.wires.map((wire) => [wire.id, wire]));
   return {
-    nodes: nodes.map((node) => sameNode(last.get(node.id), node)),
-    wires: wiresOf(doc, at, info).map((wire) => sameWire(lastWires.get(wire.id), wire)),
+    nodes: sameList(
+      before.nodes,
+      nodes.map((node) => sameNode(last.get(node.id), node)),
+    ),
+    wires: sameList(
+      before.wires,
+      wiresOf(doc, at, info).map((wire) => sameWire(lastWires.get(wire.id), wire)),
+    ),
   };
+}
+
+/** `before` when it has the same elements: whoever watches the list has nothing to do then. */
+function sameList<Item>(before: readonly Item[], now: readonly Item[]): readonly Item[] {
+  return before.length === now.length && now.every((item, at) => item === before[at]) ? before : now;
 }
 
 /** Places for nodes that have none: columns by depth, below what is placed. */

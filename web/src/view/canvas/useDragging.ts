@@ -6,6 +6,7 @@ import type { Point } from "../../model/view";
 import { boxesOf, boxOf, type CanvasContext } from "./context";
 import { moveTo } from "./edits";
 import { type CanvasNode, partOf } from "./flow";
+import type { Moving } from "./useMoving";
 
 interface Carried {
   readonly group: string;
@@ -14,7 +15,7 @@ interface Carried {
   readonly inside: Readonly<Record<string, Point>>;
 }
 
-export function useDragging(context: CanvasContext) {
+export function useDragging(context: CanvasContext, moving: Moving) {
   const carried = useRef<readonly Carried[]>([]);
   return useMemo(() => {
     const moved = (nodes: readonly CanvasNode[]): Record<string, Point> => {
@@ -30,6 +31,7 @@ export function useDragging(context: CanvasContext) {
     };
     return {
       onNodeDragStart(_: unknown, __: unknown, nodes: CanvasNode[]) {
+        moving.nodes();
         const dragged = new Set(nodes.map((node) => node.id));
         carried.current = nodes
           .filter((node) => partOf(node.id, "group") !== null)
@@ -46,11 +48,12 @@ export function useDragging(context: CanvasContext) {
         );
       },
       onNodeDragStop(_: unknown, __: unknown, nodes: CanvasNode[]) {
+        moving.end();
         moveTo(context, moved(nodes));
         carried.current = [];
       },
     };
-  }, [context]);
+  }, [context, moving]);
 }
 
 function insideOf(context: CanvasContext, group: string, dragged: ReadonlySet<string>): Record<string, Point> {
