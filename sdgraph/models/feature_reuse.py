@@ -34,7 +34,8 @@ class FeatureReuse:
     """Deep features by picture, part of the picture and conditioning, and the forward of a UNet that uses them.
 
     What is set aside belongs to one picture each, so none depends on its batch. Whether a step reuses is told by its
-    number alone; an evaluation that was not asked for at the last whole step is made as a whole.
+    number alone; where features of an evaluation are missing or too old, it is made as a whole, and so are those that
+    are asked for with it.
     """
 
     def __init__(self, unet: Any, every: int, layers: int, sampling: Stepping) -> None:
@@ -50,13 +51,18 @@ class FeatureReuse:
         self._sampling = sampling
         self._features: dict[Hashable, tuple[int, Tensor]] = {}
         self._asked: list[Hashable] = []
+        self._is_whole = True
         self._apart: tuple[Hashable, ...] = ()
 
     def ask(self, conditionings: Sequence[Hashable], batch: int, view: View) -> None:
-        """Say what the rows of the next evaluations are: `batch` pictures under each conditioning, in this order."""
+        """Say what the rows of the next evaluations are: `batch` pictures under each conditioning, in this order.
+
+        All of them are whole, or none is, also where memory is short and they are evaluated one by one.
+        """
         items = view.items or range(batch)
         tile = view.window and view.window.tile
         self._asked = [(key, item, tile, self._apart) for key in conditionings for item in items]
+        self._is_whole = self._sampling.step % self._every == 0 or not all(map(self._is_known, self._asked))
 
     @contextmanager
     def apart(self, what: Hashable) -> Generator[None]:
@@ -74,25 +80,21 @@ class FeatureReuse:
             yield
 
     def _forward(self, sample: Tensor, timestep: Tensor, **given: Any) -> tuple[Tensor]:
+        import torch
+
         rows, self._asked = self._asked[: len(sample)], self._asked[len(sample) :]
         if not rows:  # another model of the same network evaluates it
             return self._usual(sample, timestep, **given)
-        deep = self._known(rows)
-        if deep is None:
+        if self._is_whole:
             self.whole += len(rows)
             return self._run_whole(rows, sample, timestep, given)
         self.outer += len(rows)
+        deep = torch.stack([self._features[row][1] for row in rows])
         return (self._run_outer(deep, sample, timestep, given),)
 
-    def _known(self, rows: Sequence[Hashable]) -> Tensor | None:
-        """The deep features [n, C, h, w] of rows, unless this step computes them."""
-        import torch
-
-        step = self._sampling.step
-        found = [self._features.get(row) for row in rows]
-        if step % self._every == 0 or any(entry is None or step - entry[0] >= self._every for entry in found):
-            return None
-        return torch.stack([entry[1] for entry in found if entry is not None])
+    def _is_known(self, row: Hashable) -> bool:
+        """Whether the deep features of a row are there, and less than `every` steps old."""
+        return row in self._features and 0 <= self._sampling.step - self._features[row][0] < self._every
 
     def _run_whole(self, rows: Sequence[Hashable], sample: Tensor, timestep: Tensor, given: Any) -> tuple[Tensor]:
         skipped = self._unet.conv_in.out_channels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from sdgraph.payloads.handles import SafetyCheckerHandle
 from sdgraph.payloads.image import Image
 
 _CLASS, _FOLDER = "StableDiffusionSafetyChecker", "safety_checker"
+_USUAL: Mapping[str, Any] = {"image_size": 224}
+"""CLIP's own; transformers 4 wrote down only what differs from it."""
 
 
 def read_safety_checker(source: str) -> SafetyCheckerHandle:
@@ -38,7 +41,7 @@ def read_safety_checker(source: str) -> SafetyCheckerHandle:
         component="",
         fingerprint=FolderLayout(folder).fingerprint(""),
         family="safety_checker",
-        image_px=number(folder, vision if isinstance(vision, dict) else {}, "image_size"),
+        image_px=number(folder, {**_USUAL, **vision} if isinstance(vision, dict) else {}, "image_size"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,15 @@ def test_pictures_are_judged_as_diffusers_judges_them(pool: ModelPool, splitting
         found = flagged(model, handle, image)
     assert found == tuple(expected)
     assert len(set(found)) == 2  # some are found and some are not
+
+
+def test_a_configuration_may_leave_out_what_clip_has_anyway(tmp_path: Path) -> None:
+    """As transformers 4 wrote those of many models."""
+    folder = Path(with_threshold(tmp_path / "short", 0.5))
+    config = json.loads((folder / "config.json").read_text())
+    del config["vision_config"]["image_size"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert read_safety_checker(str(folder)).image_px == 224
 
 
 def test_what_is_found_is_black_and_the_rest_is_untouched(pool: ModelPool, splitting: str) -> None:

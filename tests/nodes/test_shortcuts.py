@@ -23,6 +23,7 @@ from sdgraph.diffusion.stages import plan_legs
 from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import read_checkpoint
 from sdgraph.models.compose import Sampling, open_model
+from sdgraph.models.memory.thrift import more_thrift
 from sdgraph.models.streaming import Streamed
 from sdgraph.models.token_merging import find_merge
 from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
@@ -177,6 +178,16 @@ def test_a_prompt_that_comes_in_between_is_evaluated_as_a_whole() -> None:
     with counted_calls(torch.nn.Module) as calls:
         draw(reusing(every=3), late)
     assert calls["mid_block"] == 4  # steps 0, 3 and 6, and step 1
+
+
+def test_memory_that_is_short_changes_nothing_of_what_is_reused() -> None:
+    """One by one, the prompt that is known would be reused beside the one that comes in between."""
+    late = Stage(steps=7, guidance=IntervalGuidance(scale=4.0, start=0.1))
+    plenty = draw(reusing(every=3), late)
+    with more_thrift(one_at_a_time=True), counted_calls(torch.nn.Module) as calls:
+        sparing = draw(reusing(every=3), late)
+    assert calls["mid_block"] == 1 + 2 + 2 + 2  # both prompts at steps 1, 3 and 6
+    torch.testing.assert_close(sparing, plenty, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("spec", [PagSpec(), SegSpec(), AutoGuidanceSpec()], ids=lambda spec: spec.kind)
