@@ -13,7 +13,7 @@ from sdgraph_nodes.denoiser_change import known_change
 from sdgraph_nodes.shortcuts import ShortDenoiserOut
 
 
-class TopKAttention(Node[ShortDenoiserOut], type="model.top_k_attention", version=1, lane="io", cache=False):
+class TopKAttention(Node[ShortDenoiserOut], type="model.top_k_attention", version=2, lane="io", cache=False):
     """Let each place of the picture attend to the few places only that suit it best.
 
     An experiment: the scores of all pairs are still computed, so it takes more time and memory than PyTorch's

@@ -27,7 +27,8 @@ Attend: TypeAlias = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
 
 def top_k_weights(query: Tensor, key: Tensor, count: int) -> Tensor:
     """[..., N, M], rows sum to 1: attention of [..., N, d] to [..., M, d], of each row to at most `count` keys."""
-    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    # Scaled before the product, which goes beyond half precision in Stable Diffusion 2.
+    scores = (query / math.sqrt(query.shape[-1])) @ key.mT
     if count < scores.shape[-1]:
         best = scores.topk(count, dim=-1)
         scores = torch.full_like(scores, float("-inf")).scatter(-1, best.indices, best.values)

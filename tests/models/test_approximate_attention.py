@@ -73,6 +73,13 @@ def test_all_keys_are_full_attention(count: int) -> None:
     assert float((top_k_weights(query, key, count) @ value - exact(query, key, value)).abs().max()) <= 1e-6
 
 
+def test_long_queries_and_keys_stay_within_half_precision() -> None:
+    query, key = torch.full((1, 3, 64), 40.0), torch.full((1, 5, 64), 40.0)  # a product of 102400
+    key[:, 2] *= 1.01
+    expected = top_k_weights(query, key, 3)
+    torch.testing.assert_close(top_k_weights(query.half(), key.half(), 3).float(), expected, rtol=0, atol=1e-3)
+
+
 def test_one_key_is_the_best_one() -> None:
     query, key, value = inputs()
     best = (query @ key.mT).argmax(dim=-1)

@@ -164,6 +164,18 @@ def test_groups_rank_by_the_sum_of_their_filters_magnitudes() -> None:
     assert group_importance(block).tolist() == pytest.approx([216.0, 21.6, 216.0, 504.0])
 
 
+def test_groups_that_are_nearly_equal_rank_by_the_exact_sum() -> None:
+    """In float32 the small weights would vanish beside the large one, and the order be that of the hardware's sums."""
+    block = residual()
+    with torch.no_grad():
+        block.conv1.weight[:] = 2.0**-6
+        block.conv1.weight[::3, 0, 0, 0] = 2.0**20
+        block.conv1.weight[0, 1, 1, 1] += 2.0**-7
+    importance = group_importance(block)
+    assert importance.argmax() == 0
+    assert float(importance[0] - importance[1]) == 2.0**-7
+
+
 @pytest.mark.parametrize("source", ["synthetic:sd15-tiny", "synthetic:sdxl-tiny"])
 def test_shapes_shrink_by_the_share_and_predictions_stay_finite(source: str, pool: ModelPool) -> None:
     handle = read_checkpoint(source).denoiser

@@ -20,11 +20,13 @@ def residual_blocks(unet: nn.Module) -> list[Any]:
 
 
 def group_importance(block: Any) -> Tensor:
-    """[groups], float64: the L1 norm of the filters that make each group of the block's inner channels."""
+    """[groups], float64: the L1 norm of the filters that make each group of the block's inner channels.
+
+    Summed on the processor, so that what goes does not depend on the device.
+    """
     import torch
 
-    weight = block.conv1.weight.detach()
-    norms = weight.abs().sum(dim=(1, 2, 3), dtype=torch.float32).to("cpu", torch.float64)
+    norms = block.conv1.weight.detach().to("cpu").abs().sum(dim=(1, 2, 3), dtype=torch.float64)
     return norms.unflatten(0, (block.norm2.num_groups, -1)).sum(dim=1)
 
 
