@@ -68,7 +68,13 @@ def model_path(name: str) -> Path:
 
 
 def picture_path(file: str) -> Path:
-    """Where a picture that is no built-in one lies; it may not exist. Raises MediaError [image-outside]."""
+    """Where a picture that is no built-in one lies; it may not exist.
+
+    Raises MediaError [image-missing], [image-outside].
+    """
+    if file.strip() == "":
+        hint = "Drop or upload one, or name one that ships, for example `builtin:pair.png`."
+        raise MediaError("image-missing", "No picture is named.", hint, port="file")
     if file.startswith(UPLOAD):
         name = file.removeprefix(UPLOAD)
         path = home_folder() / "uploads" / name[:2] / name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import itertools
 import re
@@ -11,14 +10,8 @@ from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
 from tests.e2e.editor import Editor
+from tools.dropping import paste_picture
 from tools.serving import Server
-
-_PASTE = """(data) => {
-  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  const clipboardData = new DataTransfer();
-  clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
-  document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
-}"""
 
 
 def _select_two(editor: Editor, first: str, second: str) -> None:
@@ -133,7 +126,7 @@ def test_a_copy_goes_to_another_window(editor: Editor, context: BrowserContext, 
 def test_a_pasted_picture_becomes_a_node_that_loads_it(editor: Editor) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (40, 30), "#a35").save(stream, "PNG")
-    editor.page.evaluate(_PASTE, base64.b64encode(stream.getvalue()).decode())
+    paste_picture(editor.page, stream.getvalue())
     expect(editor.nodes).to_have_count(1)
     expect(editor.dock("Node").get_by_label("File", exact=True)).to_have_value(re.compile("^upload:"))
 

@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.editor import Editor
+from tools.dropping import paste_picture
 from tools.serving import Server
 
 
@@ -139,3 +140,45 @@ def test_a_loader_offers_the_models_that_are_here_and_takes_any_other(editor: Ed
     source.fill("my/style.safetensors")
     source.press("Enter")
     expect(source).to_have_value("my/style.safetensors")
+
+
+def test_a_picture_that_the_server_has_is_chosen_by_keyboard_or_mouse(editor: Editor) -> None:
+    _, panel = _loaded_picture(editor)
+    field = panel.get_by_label("File", exact=True)
+    uploaded = field.input_value()
+    panel.get_by_role("button", name="Take the picture out").click()
+    expect(field).to_have_value("")
+    choose = panel.get_by_role("button", name="Choose a picture that is on the server")
+    dialog = editor.page.get_by_role("dialog", name="Pictures on the server")
+
+    choose.press("Enter")
+    uploads = dialog.get_by_role("list", name="Uploaded").get_by_role("button")
+    examples = dialog.get_by_role("list", name="Examples").get_by_role("button")
+    expect(examples.first.locator("img")).to_be_visible()
+    uploads.first.focus()
+    editor.page.keyboard.press("Tab")
+    expect(examples.first).to_be_focused()
+    editor.page.keyboard.press("End")
+    expect(examples.last).to_be_focused()
+    editor.page.keyboard.press("Home")
+    editor.page.keyboard.press("ArrowRight")
+    expect(examples.nth(1)).to_be_focused()
+    editor.page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(field).to_have_value(re.compile(r"^builtin:\w+\.png$"))
+    expect(panel.get_by_role("img", name="Shown: builtin:")).to_be_visible()
+
+    choose.click()
+    expect(examples.nth(1)).to_have_attribute("aria-current", "true")
+    uploads.and_(dialog.get_by_title(uploaded)).click()
+    expect(field).to_have_value(uploaded)
+    expect(panel.get_by_role("img", name="Shown: upload:")).to_be_visible()
+
+
+def test_a_picture_is_pasted_into_its_field(editor: Editor) -> None:
+    editor.add("image load")
+    field = editor.dock("Node").get_by_label("File", exact=True)
+    field.focus()
+    paste_picture(editor.page, _png(80))
+    expect(field).to_have_value(re.compile(r"^upload:[0-9a-f]{64}\.png$"))
+    expect(editor.nodes).to_have_count(1)

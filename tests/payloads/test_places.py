@@ -113,6 +113,12 @@ def test_a_picture_is_an_upload_or_nothing(home: Path, file: str) -> None:
     assert refused.value.code in ("image-outside", "image-missing")
 
 
+def test_a_field_that_is_empty_yet_asks_for_a_picture() -> None:
+    with pytest.raises(MediaError, match="No picture is named") as refused:
+        picture_path("")
+    assert refused.value.code == "image-missing"
+
+
 def test_an_upload_is_found_by_its_digest(home: Path) -> None:
     assert picture_path(f"{UPLOAD}{DIGEST}.png").read_text() == "picture"
 

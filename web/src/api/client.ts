@@ -60,6 +60,11 @@ export class Client {
     return this.json("GET", "/api/models");
   }
 
+  /** The pictures that `file` ports can name: those that ship by name, then uploads, those used last first. */
+  pictures(): Answer<{ readonly pictures: readonly api.PictureSource[] }> {
+    return this.json("GET", "/api/pictures");
+  }
+
   /** What a node gave, in small, by the key of its result. */
   preview(key: string, signal?: AbortSignal): Answer<api.NodePreview> {
     return this.json("GET", `/api/previews/${encodeURIComponent(key)}`, undefined, signal);

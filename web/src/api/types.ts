@@ -51,6 +51,13 @@ export interface Picture {
   readonly height_px?: number | null;
 }
 
+/** A picture that a `file` port can name: one that ships, or an upload. */
+export interface PictureSource extends Picture {
+  /** What the port takes. */
+  readonly file: string;
+  readonly origin: "builtin" | "upload";
+}
+
 export interface NodeReport {
   readonly status: "ran" | "hit" | "failed" | "skipped";
   readonly store?: string | null;

@@ -1,4 +1,4 @@
-/** A picture: drop it, paste it, choose it; or name a file that is on the server. A mask can be painted over it. */
+/** A picture: drop it, paste it, choose a file or one that the server has; or name a file that is on the server. A mask can be painted over it. */
 
 import { type ClipboardEvent, type DragEvent, useState } from "react";
 import { type PortAddress, parseAddress } from "../../model/address";
@@ -6,9 +6,10 @@ import { useEditorStore } from "../../store/context";
 import controls from "./controls.module.css";
 import { Field } from "./Field";
 import styles from "./FileWidget.module.css";
-import { Brush, Cross, Picture as PictureIcon } from "./icons";
+import { Brush, Cross, Grid, Picture as PictureIcon } from "./icons";
 import { MaskDialog } from "./MaskDialog";
 import { isMask, withMask } from "./maskNodes";
+import { PicturesDialog } from "./PicturesDialog";
 import { effective, labelOf } from "./port";
 import type { WidgetProps } from "./types";
 import { pictureIn, useUpload } from "./upload";
@@ -23,6 +24,7 @@ export function FileWidget({ port, value, onChange, problem, at }: FileProps) {
   const file = String(effective(port, value) ?? "");
   const [over, setOver] = useState(false);
   const [painting, setPainting] = useState(false);
+  const [choosing, setChoosing] = useState(false);
   const upload = useUpload(onChange);
   const picture = useFilePicture(file);
   const onDrop = (event: DragEvent) => {
@@ -63,7 +65,7 @@ export function FileWidget({ port, value, onChange, problem, at }: FileProps) {
               {upload.busy ? "Sending…" : "Drop or paste a picture"}
             </span>
           )}
-          <div className={controls.row}>
+          <div className={styles.ways}>
             <label className={controls.button}>
               Choose…
               <input
@@ -73,33 +75,54 @@ export function FileWidget({ port, value, onChange, problem, at }: FileProps) {
                 onChange={(event) => event.target.files?.[0] && upload.send(event.target.files[0])}
               />
             </label>
+            <button
+              type="button"
+              className={controls.button}
+              onClick={() => setChoosing(true)}
+              aria-label="Choose a picture that is on the server"
+              title="Pictures on the server"
+            >
+              <Grid />
+            </button>
             {picture && at !== undefined && (
               <button type="button" className={controls.button} onClick={() => setPainting(true)}>
                 <Brush /> Mask
               </button>
             )}
-            <div className={controls.box} data-bad={ids.invalid}>
-              <input
-                id={ids.id}
-                className={controls.text}
-                value={file}
-                placeholder="builtin:pair.png"
-                aria-describedby={ids.describedBy}
-                aria-invalid={ids.invalid}
-                onChange={(event) => onChange(event.target.value)}
-              />
+            <div className={styles.named}>
+              <div className={controls.box} data-bad={ids.invalid}>
+                <input
+                  id={ids.id}
+                  className={controls.text}
+                  value={file}
+                  placeholder="builtin:pair.png"
+                  aria-describedby={ids.describedBy}
+                  aria-invalid={ids.invalid}
+                  onChange={(event) => onChange(event.target.value)}
+                />
+              </div>
+              {file !== "" && (
+                <button
+                  type="button"
+                  className={`${controls.button} ${controls.plain}`}
+                  onClick={() => onChange("")}
+                  aria-label="Take the picture out"
+                >
+                  <Cross />
+                </button>
+              )}
             </div>
-            {file !== "" && (
-              <button
-                type="button"
-                className={`${controls.button} ${controls.plain}`}
-                onClick={() => onChange("")}
-                aria-label="Take the picture out"
-              >
-                <Cross />
-              </button>
-            )}
           </div>
+          {choosing && (
+            <PicturesDialog
+              file={file}
+              onClose={() => setChoosing(false)}
+              onChoose={(chosen) => {
+                onChange(chosen);
+                setChoosing(false);
+              }}
+            />
+          )}
           {painting && picture && at !== undefined && (
             <MaskPainting at={parseAddress(at)} picture={picture} onClose={() => setPainting(false)} />
           )}

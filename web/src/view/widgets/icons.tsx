@@ -83,6 +83,12 @@ export const Picture = () => (
     <path d="m2.500 12 3.500-3.500 2 2 2.500-3 3.200 4" />
   </Icon>
 );
+export const Grid = () => (
+  <Icon>
+    <path d="M2.5 2.5h4.2v4.2H2.5zM9.3 2.5h4.2v4.2H9.3zM2.5 9.3h4.2v4.2H2.5zM9.3 9.3h4.2v4.2H9.3z" />
+  </Icon>
+);
+
 export const Search = () => (
   <Icon>
     <circle cx="7" cy="7" r="4.500" />

@@ -2,12 +2,19 @@
 
 import { useEffect, useState } from "react";
 import { session } from "../../api/session";
+import { refreshPictures, usePictures } from "./pictures";
 
 const UPLOADED = /^(?:upload|result):([0-9a-f]{16,128})(?:\.\w+)?$/;
 
 /** The picture that a file port names, when the server can show it; null otherwise. */
 export function useFilePicture(file: string): string | null {
-  const digest = UPLOADED.exec(file)?.[1];
+  const shipped = file.startsWith("builtin:");
+  const listed = usePictures(({ known }) => (shipped ? known?.find((one) => one.file === file)?.digest : undefined));
+  const unasked = usePictures(({ known }) => known === null);
+  useEffect(() => {
+    if (shipped && unasked) void refreshPictures();
+  }, [shipped, unasked]);
+  const digest = UPLOADED.exec(file)?.[1] ?? listed;
   return useAddress(digest ? session().client.resultUrl(digest) : null);
 }
 
