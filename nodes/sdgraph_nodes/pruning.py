@@ -40,7 +40,7 @@ class PruneHeads(Node[PrunedDenoiserOut], type="model.prune_heads", version=1, l
         return PrunedDenoiserOut(denoiser=with_pruning(self.denoiser, heads_share=self.share))
 
 
-class PruneChannels(Node[PrunedDenoiserOut], type="model.prune_channels", version=1, lane="io", cache=False):
+class PruneChannels(Node[PrunedDenoiserOut], type="model.prune_channels", version=2, lane="io", cache=False):
     """Cut the least important channels out of every residual block: fewer weights, less to compute, a changed picture.
 
     Of the channels between a block's two convolutions go those whose filters have the smallest L1 norm (Li et al. 2017,
