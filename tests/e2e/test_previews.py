@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.editor import RUN_MS, Editor
@@ -65,6 +67,23 @@ def test_a_changed_value_leaves_the_old_picture_faint(editor: Editor) -> None:
     editor.undo()
     for made in shown:
         expect(made).to_have_attribute("data-stale", "false")
+
+
+def test_a_picture_that_only_the_plan_knew_stays_faint_after_a_change(editor: Editor) -> None:
+    editor.load("txt2img")
+    _run_with_seed(editor, 8808)
+    expect(_preview(editor, "image", "image")).to_be_visible(timeout=RUN_MS)
+    expect(editor.run_button()).to_have_accessible_name(re.compile("^Run, All "))
+    editor.page.evaluate("sessionStorage.removeItem('sdgraph.run'); localStorage.removeItem('sdgraph.run')")
+    editor.page.reload()
+    editor.wait()
+    shown = editor.node("image").locator("[data-stale]")
+    expect(shown).to_have_attribute("data-stale", "false")
+    before = _preview(editor, "image", "image").get_attribute("src")
+    editor.fill(editor.dock("Inputs").get_by_label("Seed", exact=True), "8809")
+    expect(shown).to_have_attribute("data-stale", "true")
+    expect(_preview(editor, "image", "image")).to_be_visible()
+    assert _preview(editor, "image", "image").get_attribute("src") == before
 
 
 def test_a_subgraph_shows_what_it_gives_and_its_inside_too(editor: Editor) -> None:

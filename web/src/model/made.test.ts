@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { SCHEMA, type WorkflowDocument } from "./document";
-import { madeBy } from "./made";
+import { madeBy, withFound } from "./made";
 import type { Plan, PlanAction } from "./plan";
 
 const doc: WorkflowDocument = {
@@ -39,6 +39,21 @@ test("a node that would run shows its last result as stale, and nothing when it 
   const plan = planned({ start: ["run", "k2"] });
   expect(madeBy(doc, null, "", "start", plan, { start: "k1" })).toMatchObject([{ key: "k1", stale: true }]);
   expect(madeBy(doc, null, "", "start", plan, {})).toEqual([]);
+});
+
+test("what only a plan knew of stays shown as stale once a change makes its node run", () => {
+  const before = planned({ start: ["hit", "k1"], "sample/finish": ["hit", "k2"], unused: ["run", "k9"] });
+  const found = withFound({}, before);
+  expect(found).toEqual({ start: "k1", "sample/finish": "k2" });
+  const after = planned({ start: ["hit", "k1"], "sample/finish": ["run", "k3"] });
+  expect(madeBy(doc, null, "", "start", after, found)).toMatchObject([{ key: "k1", stale: false }]);
+  expect(madeBy(doc, null, "", "sample", after, found)).toMatchObject([{ key: "k2", stale: true }]);
+});
+
+test("a plan replaces the result that a run gave, and tells nobody when it finds nothing else", () => {
+  const newest = { start: "k1", sample: "k2" };
+  expect(withFound(newest, planned({ start: ["hit", "k3"] }))).toEqual({ start: "k3", sample: "k2" });
+  expect(withFound(newest, planned({ start: ["hit", "k1"], sample: ["run", "k4"] }))).toBe(newest);
 });
 
 test("without a plan a node shows what the run told of it", () => {

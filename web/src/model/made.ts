@@ -17,7 +17,7 @@ export interface Made {
 
 /**
  * What `id` made: its own result, the last of those that the engine took it apart into, or what its subgraph gives.
- * `newest` is the key of each node's newest result; the plan knows of results that are stored from before.
+ * `newest` is the key of the result that each node gave or was found to have last.
  */
 export function madeBy(
   doc: WorkflowDocument,
@@ -33,6 +33,14 @@ export function madeBy(
     const key = own(newest, path) ?? lastInside(newest, path, plan);
     return key === undefined ? [] : [{ path, key, ports, stale: row !== undefined && row.key !== key }];
   });
+}
+
+/** `newest` with the results that a plan found stored: what a node showed once it goes on showing, until there is another. */
+export function withFound(newest: Dict<string>, plan: Plan): Dict<string> {
+  const found = Object.entries(plan.nodes).flatMap(([path, { action, key }]) =>
+    action === "hit" && own(newest, path) !== key ? [[path, key] as const] : [],
+  );
+  return found.length === 0 ? newest : { ...newest, ...Object.fromEntries(found) };
 }
 
 interface Source {

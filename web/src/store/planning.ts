@@ -4,6 +4,7 @@ import { ApiError, problemsOf } from "../api/problems";
 import type { DocumentJson } from "../api/types";
 import { tidied } from "../model/codec";
 import type { WorkflowDocument } from "../model/document";
+import { withFound } from "../model/made";
 import type { EditorStore } from "./editor";
 import { Pause, type Surroundings } from "./surroundings";
 
@@ -53,7 +54,9 @@ export class Planner {
     this.store.setState({ plan: { ...before, status: "planning" } });
     try {
       const plan = await this.around.api.plan({ workflow: tidied(document) as unknown as DocumentJson }, signal);
-      if (!signal.aborted) this.store.setState({ plan: { status: "ready", plan }, problems: plan.problems });
+      if (signal.aborted) return;
+      const made = withFound(this.store.getState().made, plan);
+      this.store.setState({ plan: { status: "ready", plan }, problems: plan.problems, made });
     } catch (error) {
       if (signal.aborted) return;
       const invalid = error instanceof ApiError;

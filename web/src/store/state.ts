@@ -64,7 +64,7 @@ export interface EditorData {
   readonly problems: readonly Problem[];
   /** The run that the canvas shows; null before the first one. */
   readonly run: RunState | null;
-  /** The key of the newest result of each node that ran or was cached since the document was opened, by path. */
+  /** The key of the last result that each node gave, or was found to have, since the document was opened, by path. */
   readonly made: Dict<string>;
   readonly notices: readonly Notice[];
   /** A node that shall be brought into view; `seq` tells one wish from the next. */
