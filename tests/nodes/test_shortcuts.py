@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from sdgraph_nodes.lora import DenoiserLora
 from sdgraph_nodes.sampling import SampleFinish, SampleStage, SampleStart
 from sdgraph_nodes.shortcuts import MergeTokens, ReuseFeatures
 from torch import Tensor
@@ -24,6 +26,8 @@ from sdgraph.errors import ModelError
 from sdgraph.models.checkpoint import read_checkpoint
 from sdgraph.models.compose import Sampling, open_model
 from sdgraph.models.memory.thrift import more_thrift
+from sdgraph.models.pruning.pruned import with_pruning
+from sdgraph.models.shortened import with_shortcuts
 from sdgraph.models.streaming import Streamed
 from sdgraph.models.token_merging import find_merge
 from sdgraph.payloads.conditioning import Conditioning, ConditioningEntry
@@ -31,9 +35,12 @@ from sdgraph.payloads.control import Control, ControlBranch
 from sdgraph.payloads.handles import DENOISER, DenoiserHandle
 from sdgraph.payloads.latents import Latents
 from sdgraph.payloads.shortcuts import Shortcuts
+from tests.models.control_loop import picture
+from tests.models.test_ip_adapters import branch
 from tests.nodes.pictures import noise
-from tests.nodes.tiny_model import context, controlnet, empty, model, pool, prompt
+from tests.nodes.tiny_model import SOURCE, context, controlnet, empty, model, pool, prompt
 from tests.toys import RecordingContext
+from tests.workflows.small_files import tiny_lora
 
 GUIDED = Stage(steps=7, guidance=ConstantGuidance(scale=4.0))
 
@@ -318,3 +325,24 @@ def test_shortcuts_find_weights_that_come_and_go(denoiser: Any) -> None:
         finally:
             streamed.stop()
     assert torch.equal(draw(denoiser()), whole)
+
+
+def test_shortcuts_pruning_patches_and_control_go_together() -> None:
+    """Whatever the batch, the memory and where weights lie, the picture is one; and the base comes back bit for bit."""
+    before = draw(model().denoiser)
+    node: Any = DenoiserLora(denoiser=model().denoiser, source=str(tiny_lora(SOURCE)), strength=0.8)
+    pruned = with_pruning(node.run(context()).denoiser, heads_share=0.5, channels_share=0.5)
+    denoiser = merging(0.5, 2, reusing(2, 2, with_shortcuts(pruned, attended_keys=7)))
+    seen = replace(branch(pool(), image=picture()), strength=0.7)
+    control = Control((ControlBranch(controlnet(), noise(64, 64), 0.8), seen))
+    drawn = draw(denoiser, latents=empty(2), control=control)
+    torch.testing.assert_close(draw(denoiser, control=control), drawn[:1], rtol=0, atol=2e-4)
+    with more_thrift(one_at_a_time=True):
+        torch.testing.assert_close(draw(denoiser, latents=empty(2), control=control), drawn, rtol=0, atol=2e-4)
+    with pool().lease(denoiser, "cpu") as unet:
+        streamed = Streamed(unet, "cpu", 0)
+        try:
+            assert torch.equal(draw(denoiser, latents=empty(2), control=control), drawn)
+        finally:
+            streamed.stop()
+    assert torch.equal(draw(model().denoiser), before)
