@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PACKAGE = "spandrel"
+MAX_EDGE_PX = 16384
+"""Of the result."""
 _CONTAINERS = ("state_dict", "params_ema", "params", "model", "net")
 """What published pickles keep the tensors in."""
 
@@ -101,7 +103,7 @@ def upscale(
     With `tile_px` the network sees parts of that edge and `halo_px` more around them, which is cut off again: where the
     halo is as large as what a pixel of the result depends on, the result is that of one piece. `part` hears how many
     parts of how many are done, and may raise to cancel. Raises SamplingError [upscaler-tiles] for a network that needs
-    the whole picture.
+    the whole picture, [upscale-too-large].
     """
     import torch
 
@@ -112,6 +114,7 @@ def upscale(
             "Set `tile_px` to 0.",
             port="tile_px",
         )
+    _require_edge(max(image.height_px, image.width_px) * network.scale)
     parameter = next(network.parameters())
     boxes = _boxes(image.height_px, image.width_px, tile_px)
     total, done = image.batch * len(boxes), 0
@@ -133,6 +136,16 @@ def upscale(
                 if part is not None:
                     part(done, total)
     return Image(result)
+
+
+def _require_edge(edge_px: int) -> None:
+    if edge_px > MAX_EDGE_PX:
+        raise SamplingError(
+            "upscale-too-large",
+            f"The result would have an edge of {edge_px:,} px; an edge has at most {MAX_EDGE_PX:,} px.",
+            "Use a smaller picture, or an upscale model with a smaller factor.",
+            port="image",
+        )
 
 
 def _boxes(height: int, width: int, tile_px: int) -> list[tuple[int, int, int, int]]:

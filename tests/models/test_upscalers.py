@@ -162,6 +162,12 @@ def test_a_network_that_needs_the_whole_picture_takes_no_parts(pool: ModelPool) 
     assert (caught.value.code, caught.value.problem.port) == ("upscaler-tiles", "tile_px")
 
 
+def test_a_result_that_is_too_large_is_not_begun(pool: ModelPool) -> None:
+    with pytest.raises(SamplingError, match="20,000 px") as caught:
+        enlarged(pool, picture(2, 10_000))
+    assert (caught.value.code, caught.value.problem.port) == ("upscale-too-large", "image")
+
+
 @pytest.mark.parametrize(("multiple", "minimum", "square"), [(8, 0, False), (1, 48, False), (4, 0, True)])
 def test_a_size_that_the_network_does_not_take_is_extended_and_cut(
     pool: ModelPool, multiple: int, minimum: int, square: bool
