@@ -21,7 +21,7 @@ from sdgraph.models.patches.state import ModelState
 from sdgraph.models.placing import CPU, give_back, model_bytes, move_model
 from sdgraph.models.pool_events import Listener, PoolAction, PoolEvent, name_of, tell_run
 from sdgraph.models.residents import Key, Resident, Residents, Slot
-from sdgraph.models.streaming import Streamed
+from sdgraph.models.streamed_slots import leave_stream, put_on_stream, streaming_room, take_off_stream
 from sdgraph.models.towers import TextModel
 from sdgraph.models.transfers import ARRIVALS_BYTES, Arrivals
 from sdgraph.models.weights_bytes import weights_bytes
@@ -177,8 +177,8 @@ class ModelPool:
         if slot.model is None:
             self._load_into(slot, handle)
         assert slot.state is not None  # set with the model
-        room_bytes = self._streaming_room(slot, handle)
-        self._leave_stream(slot, handle, room_bytes)
+        room_bytes = streaming_room(slot, handle, self._residents)
+        leave_stream(slot, handle, room_bytes, self._lock, self._transfer)
         if room_bytes is None and slot.place != slot.home:
             self._make_room(slot.home, slot.size_bytes)
             self._transfer(slot, slot.home, "returned")
@@ -196,7 +196,7 @@ class ModelPool:
     def _load_into(self, slot: Slot, handle: ModelHandle) -> None:
         started = time.perf_counter()
         slot.expected_bytes = weights_bytes(handle) or 0
-        place = slot.home if self._streaming_room(slot, handle) is None else CPU
+        place = slot.home if streaming_room(slot, handle, self._residents) is None else CPU
         self._make_room(place, slot.expected_bytes)
         model = self._load(handle, place)
         with self._lock:
@@ -208,47 +208,11 @@ class ModelPool:
             self.load_count += 1
         self._tell("loaded", slot, time.perf_counter() - started)
 
-    # Models that are larger than their device.
-
-    def _streaming_room(self, slot: Slot, handle: ModelHandle) -> int | None:
-        """What a model may take of its device when it can't be there as a whole; None: it can."""
-        if slot.home == CPU or not isinstance(handle, DenoiserHandle):
-            return None
-        if thrift().streamed:
-            return 0
-        budget = self._residents.budget_of(slot.home)
-        # A budget of 0 is no device's memory: it says that nothing is to wait there.
-        return budget if budget and slot.expected_bytes > budget else None
-
-    def _leave_stream(self, slot: Slot, handle: ModelHandle, room_bytes: int | None) -> None:
-        """Have the model in one place, on the CPU, unless it is on the stream just as it is to be."""
-        assert slot.state is not None
-        if slot.streamed is not None:
-            if slot.streamed.room_bytes == room_bytes and slot.state.fits(handle):
-                return
-            self._gather(slot)
-            slot.state.to_base()  # what is set aside of it would stay behind when it moves
-        elif room_bytes is not None and slot.place != CPU:
-            slot.state.to_base()
-            self._transfer(slot, CPU, "offloaded")
-
     def _stream(self, slot: Slot, room_bytes: int) -> None:
         self._make_room(slot.home, room_bytes)
         started = time.perf_counter()
-        streamed = Streamed(slot.model, slot.home, room_bytes)
-        with self._lock:
-            slot.streamed, slot.place = streamed, slot.home
-            slot.measure()
+        put_on_stream(slot, room_bytes, self._lock)
         self._tell("streamed", slot, time.perf_counter() - started)
-
-    def _gather(self, slot: Slot) -> None:
-        """Take a model off the stream; it is on the CPU then."""
-        assert slot.streamed is not None
-        slot.streamed.stop()
-        with self._lock:
-            slot.streamed, slot.place = None, CPU
-            slot.measure()
-        give_back(slot.home)
 
     def _set_attention(self, slot: Slot, handle: ModelHandle) -> None:
         wanted: AttentionBackend = "sliced" if thrift().sliced_attention else self.attention
@@ -289,8 +253,7 @@ class ModelPool:
         """Move a model to the CPU, without its patches, if its budget has room or gets it; else False."""
         assert slot.state is not None
         if slot.streamed is not None:
-            self._gather(slot)
-            slot.state.to_base()
+            take_off_stream(slot, self._lock)
             self._tell("offloaded", slot, 0.0)
             return True
         self._make_room(CPU, slot.weights_bytes)

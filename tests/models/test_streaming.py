@@ -201,6 +201,14 @@ def test_a_streamed_model_leaves_for_others_and_comes_back(tiny: Checkpoint) -> 
     assert of_unet == ["loaded", "streamed", "offloaded", "streamed"]
 
 
+def test_a_changed_model_that_leaves_takes_no_more_than_its_own_weights(tiny: Checkpoint) -> None:
+    pool, _ = budgeted(tiny.denoiser, 0.5)
+    predict(pool, replace(tiny.denoiser, pruning=Pruning(heads_share=0.5, channels_share=0.5)))
+    assert pool.bytes_on("cpu") > model_bytes(loaded(tiny.denoiser))
+    with pool.lease(tiny.vae, THERE):
+        assert pool.bytes_on("cpu") == model_bytes(loaded(tiny.denoiser))
+
+
 def test_a_streamed_model_is_freed_without_the_garbage_collector(tiny: Checkpoint) -> None:
     pool, told = budgeted(tiny.denoiser, 0.3)
     with pool.lease(tiny.denoiser, THERE) as model:
