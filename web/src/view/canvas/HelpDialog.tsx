@@ -14,6 +14,7 @@ const BY_POINTER: readonly (readonly [string, string])[] = [
   ["Drag from a port to the canvas", "Add a node that fits"],
   ["Drag a link off its port", "Move or remove the link"],
   ["Double-click a link", "Lead it through a point"],
+  ["Drag a loose node onto a link", "Insert it there"],
   ["Double-click a title", "Rename, or open the subgraph"],
   ["Shift and drag", "Select an area"],
 ];

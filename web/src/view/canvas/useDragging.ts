@@ -1,4 +1,4 @@
-/** Dragging: groups take along what lies in them, and the whole movement is one step of undo. */
+/** Dragging: groups take along what lies in them, a loose node goes into a link, and all of it is one step of undo. */
 
 import { useMemo, useRef } from "react";
 import { liesIn } from "../../model/frames";
@@ -6,6 +6,7 @@ import type { Point } from "../../model/view";
 import { boxesOf, boxOf, type CanvasContext } from "./context";
 import { moveTo } from "./edits";
 import { type CanvasNode, partOf } from "./flow";
+import { createInserting } from "./inserting";
 import type { Moving } from "./useMoving";
 
 interface Carried {
@@ -18,6 +19,7 @@ interface Carried {
 export function useDragging(context: CanvasContext, moving: Moving) {
   const carried = useRef<readonly Carried[]>([]);
   return useMemo(() => {
+    const inserting = createInserting(context);
     const moved = (nodes: readonly CanvasNode[]): Record<string, Point> => {
       const own = Object.fromEntries(nodes.map((node) => [node.id, node.position]));
       const along = carried.current.flatMap(({ group, start, inside }) => {
@@ -38,6 +40,7 @@ export function useDragging(context: CanvasContext, moving: Moving) {
           .map((node) => ({ group: node.id, start: node.position, inside: insideOf(context, node.id, dragged) }));
       },
       onNodeDrag(_: unknown, __: unknown, nodes: CanvasNode[]) {
+        inserting.over(nodes);
         if (carried.current.length === 0) return;
         const places = moved(nodes);
         context.flow.setNodes((all) =>
@@ -49,7 +52,7 @@ export function useDragging(context: CanvasContext, moving: Moving) {
       },
       onNodeDragStop(_: unknown, __: unknown, nodes: CanvasNode[]) {
         moving.end();
-        moveTo(context, moved(nodes));
+        if (!inserting.drop(nodes)) moveTo(context, moved(nodes));
         carried.current = [];
       },
     };
