@@ -112,6 +112,11 @@ class Editor:
         self.page.wait_for_function(_APART)
         self.wait_until_still()
 
+    def lies_apart(self) -> bool:
+        """Whether no node lies over another one."""
+        found: bool = self.page.evaluate(_APART)
+        return found
+
     def wait_until_still(self) -> None:
         """Until the view stays where it is."""
         self.page.wait_for_function(_STILL)

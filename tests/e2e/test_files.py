@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.e2e.editor import RUN_MS, Editor, document
@@ -63,3 +65,16 @@ def test_a_file_that_is_no_workflow_is_refused_in_words(editor: Editor) -> None:
     editor.drop("notes.json", b'{"not": "a workflow"}', "application/json")
     expect(editor.page.get_by_role("alert").or_(editor.page.get_by_role("status")).first).to_be_visible()
     expect(editor.nodes).to_have_count(len(document("txt2img")["nodes"]))
+
+
+@pytest.mark.parametrize("name", ["txt2img", "img2img", "controlnet_canny", "multistage"])
+def test_cards_of_a_template_lie_apart_also_when_they_show_what_they_made(editor: Editor, name: str) -> None:
+    editor.load(name)
+    editor.run()
+    for output in document(name)["outputs"].values():
+        editor.wait_for_tone(output.split(".")[0], "done", RUN_MS)
+    expect(editor.run_button()).to_have_accessible_name(re.compile("cached"), timeout=RUN_MS)
+    previews = editor.page.get_by_alt_text(re.compile("^Preview of"))
+    expect(previews.first).to_be_visible()
+    editor.wait_until_still()
+    assert editor.lies_apart()

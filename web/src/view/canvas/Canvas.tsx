@@ -101,15 +101,17 @@ export function Canvas() {
         aria-label="Workflow graph"
       >
         <Background variant={BackgroundVariant.Dots} gap={24} size={1.4} color="var(--canvas-dot)" />
-        <MiniMap<CanvasNode>
-          pannable
-          zoomable
-          ariaLabel="Overview of the graph"
-          nodeColor={miniColor}
-          nodeStrokeWidth={0}
-          nodeBorderRadius={6}
-          className={styles.minimap ?? ""}
-        />
+        {nodes.length > 0 && (
+          <MiniMap<CanvasNode>
+            pannable
+            zoomable
+            ariaLabel="Overview of the graph"
+            nodeColor={miniColor}
+            nodeStrokeWidth={0}
+            nodeBorderRadius={6}
+            className={styles.minimap ?? ""}
+          />
+        )}
       </ReactFlow>
       <Welcome />
       <Breadcrumbs />

@@ -8,7 +8,7 @@ import { addNode, freshNodeId, newNode } from "../../model/nodes";
 import { portsOfSubgraph, portsOfType } from "../../model/ports";
 import { accepts } from "../../model/porttypes";
 import type { Point } from "../../model/view";
-import { type CanvasContext, now, snapped } from "./context";
+import { type CanvasContext, GRID_PX, now, snapped } from "./context";
 import { NODE_WIDTH, type Wire } from "./flow";
 import type { OpenEnd } from "./ui";
 
@@ -18,12 +18,23 @@ export function add(context: CanvasContext, type: string, place: Point, end?: Op
   const id = freshNodeId(doc, at, type);
   const left = end?.side === "input" ? place.x - NODE_WIDTH : place.x;
   const entry = newNode(state.catalog, type);
-  const added = addNode(doc, at, id, entry, { x: snapped(left), y: snapped(place.y - 20) });
+  const added = addNode(doc, at, id, entry, beside(context, { x: snapped(left), y: snapped(place.y - 20) }));
   const link = end === undefined ? null : fittingLink(context, type, id, end);
   const linked = link !== null && canConnect(state.catalog, added, at, link.from, link.to).ok;
   state.apply(() => (linked && link !== null ? connect(added, at, link.from, link.to) : added), { label: "Add node" });
   state.select([id]);
   return id;
+}
+
+/** How far new nodes step aside, and how near to a corner is on it. */
+const STEP_PX = 4 * GRID_PX;
+
+/** A place at which a node's title lies on no other title: several that are added in a row lie as a fan. */
+function beside(context: CanvasContext, place: Point): Point {
+  const near = ({ position }: { readonly position: Point }) =>
+    Math.abs(position.x - place.x) < STEP_PX && Math.abs(position.y - place.y) < STEP_PX;
+  const taken = context.flow.getNodes().some(near);
+  return taken ? beside(context, { x: place.x + STEP_PX, y: place.y + STEP_PX }) : place;
 }
 
 /** The document with a new node in a link; null where its types don't permit that. */

@@ -5,13 +5,14 @@ import { sentence } from "../../api/problems";
 import { session } from "../../api/session";
 import { type NodeReport, picturesOf, type Run } from "../../api/types";
 import { useEditor } from "../../store/context";
+import { inOrder } from "../inputs/order";
 import { Dialog } from "../panels/Dialog";
 import { dialogs } from "../panels/dialogs";
 import { ago, bytes, duration, oneLine, STATUS_WORDS } from "../panels/format";
 import { WholePicture } from "../panels/Thumbnail";
 import controls from "../widgets/controls.module.css";
 import { Compare, Download, OpenFile, Retry } from "../widgets/icons";
-import { titled } from "../widgets/port";
+import { labelOf } from "../widgets/port";
 import styles from "./RunDialog.module.css";
 
 export function RunDialog({ id }: { readonly id: string }) {
@@ -98,14 +99,17 @@ function Content({ run }: { readonly run: Run }) {
             {one.message} {one.hint}
           </p>
         ))}
-        <Pairs
-          title="Inputs"
-          pairs={Object.entries(run.inputs).map(([name, value]) => [titled(name), oneLine(value)])}
-        />
+        <Pairs title="Inputs" pairs={inOrder(Object.keys(run.inputs)).map((name) => pairOf(name, run.inputs[name]))} />
         <Nodes nodes={run.nodes} />
       </div>
     </div>
   );
+}
+
+/** "Width", "64 px". */
+function pairOf(name: string, value: unknown): readonly [string, string] {
+  const unit = name.endsWith("_px") ? "px" : null;
+  return [labelOf({ name, unit }), unit ? `${oneLine(value)} ${unit}` : oneLine(value)];
 }
 
 function Facts({ run }: { readonly run: Run }) {

@@ -15,6 +15,7 @@ import controls from "../widgets/controls.module.css";
 import { Compare, Stop } from "../widgets/icons";
 import { PortWidget, syntaxIn } from "../widgets/PortWidget";
 import styles from "./InputsPanel.module.css";
+import { inOrder } from "./order";
 
 export function InputsPanel() {
   const doc = useEditor((state) => state.history.present);
@@ -119,15 +120,4 @@ function Result({ name, picture }: { readonly name: string; readonly picture: Pi
       </figcaption>
     </figure>
   );
-}
-
-/** What people change most comes first; the rest by name, as in the file. */
-const FIRST = ["prompt", "negative", "image", "mask", "seed"];
-
-export function inOrder(names: readonly string[]): readonly string[] {
-  const rank = (name: string) => {
-    const at = FIRST.indexOf(name);
-    return at < 0 ? FIRST.length : at;
-  };
-  return [...names].sort((left, right) => rank(left) - rank(right));
 }

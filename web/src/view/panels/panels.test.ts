@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { RunRow } from "../../api/types";
 import { inputValues } from "../../model/exposed";
 import { queryOf } from "../history/query";
+import { inOrder } from "../inputs/order";
 import { curlCall, fileName, fileText, literal, pythonCall } from "./exports";
 import { ago, bytes, duration } from "./format";
 import { ownDocument } from "./openFile";
@@ -63,6 +64,17 @@ describe("the history's search", () => {
     ['solver:"dpmpp 2m"', { input: "solver:dpmpp 2m" }],
     ["", {}],
   ])("reads %o", (text, query) => expect(queryOf(text)).toEqual(query));
+});
+
+describe("inputs", () => {
+  it("begin with what people change most, and sides belong together", () =>
+    expect(inOrder(["a", "height_px", "seed", "prompt", "width_px"])).toEqual([
+      "prompt",
+      "seed",
+      "width_px",
+      "height_px",
+      "a",
+    ]));
 });
 
 describe("problems", () => {
