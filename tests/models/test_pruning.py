@@ -221,6 +221,21 @@ def test_a_pruned_model_stays_pruned_from_one_lease_to_the_next(pool: ModelPool)
         assert places(unet) == first
 
 
+def test_a_cut_that_fails_leaves_the_model_whole(pool: ModelPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = predict(pool, model().denoiser)
+    before, held = places(loaded(pool)), pool.held_bytes
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("sdgraph.models.pruning.pruned.prune_channels", fail)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            predict(pool, pruned(0.5, 0.5))  # the heads are cut by then
+    assert (places(loaded(pool)), pool.held_bytes) == (before, held)
+    assert torch.equal(predict(pool, model().denoiser), base)
+
+
 def test_a_model_and_its_pruned_self_can_be_leased_at_once(pool: ModelPool) -> None:
     with pool.lease(model().denoiser) as whole, pool.lease(pruned(0.5)) as cut:
         assert parameters(cut) < parameters(whole)
