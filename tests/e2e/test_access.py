@@ -53,6 +53,27 @@ _FAINT = """() => {
 """Texts with less contrast to what lies below them than WCAG 2.2 AA asks for (1.4.3)."""
 
 
+_CUT_OFF = """() => {
+  const controls = "button, input, select, textarea, a, [role=slider], [role=tab], [role=option]";
+  const hides = (one) => getComputedStyle(one).overflowX !== "visible";
+  const found = [];
+  for (const one of document.querySelectorAll(controls)) {
+    if (!one.checkVisibility() || one.closest(".react-flow, .visually-hidden, [data-over] input[type=file]")) continue;
+    const box = one.getBoundingClientRect();
+    if (box.width <= 1) continue;
+    const edges = [[0, innerWidth]];
+    for (let up = one.parentElement; up !== null; up = up.parentElement)
+      if (hides(up)) edges.push([up.getBoundingClientRect().left, up.getBoundingClientRect().right]);
+    const within = edges.every(([left, right]) => box.left >= left - 1 && box.right <= right + 1);
+    const shortened = getComputedStyle(one).textOverflow === "ellipsis" && one.title !== "";
+    const said = one.matches("button, a") && !shortened && one.scrollWidth > one.clientWidth + 1;
+    if (!within || said) found.push(`${one.getAttribute("aria-label") ?? one.textContent} ${one.className}`);
+  }
+  return found;
+}"""
+"""Controls that are cut off at their sides by the window or by a box that they lie in, or whose words are."""
+
+
 @pytest.fixture
 def opened(browser: Browser, server: Server) -> Callable[..., Editor]:
     """Opens an editor as a given browser shows it."""
@@ -93,6 +114,33 @@ def test_at_200_percent_nothing_is_cut_off_and_everything_can_be_reached(opened:
     assert wide <= 720
     editor.page.keyboard.press("Control+o")
     expect(editor.page.get_by_role("dialog").get_by_role("searchbox")).to_be_in_viewport()
+    editor.page.context.close()
+
+
+@pytest.mark.parametrize(("width_px", "height_px", "scale"), [(640, 400, 2), (1024, 700, 1)])
+def test_no_control_is_cut_off_at_200_percent_or_in_a_narrow_window(
+    opened: Callable[..., Editor], width_px: int, height_px: int, scale: float
+) -> None:
+    editor = opened("light", width_px=width_px, height_px=height_px, scale=scale)
+    editor.load("img2img")
+    editor.node("picture").locator("header").click()
+    cut_off: dict[str, list[str]] = {}
+    for tab in ("Node", "Inputs", "Queue", "History", "Problems"):
+        editor.dock(tab)
+        cut_off[tab] = editor.page.evaluate(_CUT_OFF)
+    editor.load("staged_dynamic_cfg")
+    editor.node("sample").locator("header").click()
+    editor.dock("Node")
+    cut_off["stages"] = editor.page.evaluate(_CUT_OFF)
+    editor.page.evaluate("document.activeElement?.blur()")
+    for keys in ("Control+o", "Control+e", "?", "Control+Shift+s"):
+        editor.page.keyboard.press(keys)
+        expect(editor.page.get_by_role("dialog").first).to_be_visible()
+        cut_off[keys] = editor.page.evaluate(_CUT_OFF)
+        editor.page.keyboard.press("Escape")
+    assert {view: found for view, found in cut_off.items() if found} == {}
+    wide: int = editor.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width_px
     editor.page.context.close()
 
 

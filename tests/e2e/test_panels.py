@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.e2e.editor import RUN_MS, Editor
@@ -48,6 +50,16 @@ def test_a_form_runs_the_workflow_and_its_history_restores_and_compares(editor: 
     expect(comparer.get_by_role("img")).to_have_count(2)
     slider.press("ArrowRight")
     expect(slider).to_have_value("51")
+    first = comparer.get_by_alt_text("On the left: 1")
+    box = first.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    editor.page.mouse.move(box["x"] + box["width"] / 2, middle)
+    editor.page.mouse.down()
+    editor.page.mouse.move(box["x"] + box["width"] * 0.8, middle, steps=6)
+    editor.page.mouse.up()
+    expect(slider).to_have_value("80")
+    expect(first).to_have_css("clip-path", re.compile(r"^inset\(0px (19\.\d+|20(\.\d+)?)% 0px 0px\)$"))
 
 
 def test_a_port_is_exposed_and_hidden_again(editor: Editor) -> None:

@@ -47,7 +47,7 @@ export function WorkflowName() {
           type="button"
           className={styles.name}
           onClick={() => setEditing(true)}
-          {...tip(() => "Rename the workflow")}
+          title={`Rename ${name || "the workflow"}`}
         >
           {name || "Untitled"}
         </button>

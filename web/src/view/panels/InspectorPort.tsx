@@ -94,7 +94,12 @@ function Linked({ port, link, problem, onCut }: LinkedProps) {
         <div className={controls.row}>
           <span className={styles.dot} style={{ background: link ? color : "transparent", borderColor: color }} />
           {link ? (
-            <button type="button" className={styles.jump} onClick={() => reveal(link.slice(0, link.lastIndexOf(".")))}>
+            <button
+              type="button"
+              className={styles.jump}
+              title={`Show ${link}`}
+              onClick={() => reveal(link.slice(0, link.lastIndexOf(".")))}
+            >
               {link}
             </button>
           ) : (
