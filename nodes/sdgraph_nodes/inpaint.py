@@ -38,7 +38,7 @@ class _MaskPorts(SameSpace):
     """How the mask becomes one value per latent pixel: their mean, or the first one, as diffusers does."""
 
 
-class InpaintLatents(_MaskPorts, type="sd.inpaint_latents", version=2, lane="device"):
+class InpaintLatents(_MaskPorts, type="sd.inpaint_latents", version=3, lane="device"):
     """Encode a picture to latents of which only the masked part is drawn; the rest stays as it is.
 
     Works with every model. Models that were trained for inpainting (with nine input channels) also see the mask and the

@@ -52,10 +52,12 @@ class Kept:
     def channels(self) -> Tensor | None:
         """[1 or B, 1 + C, h, w]: the further channels of a network that was trained for inpainting; None without
         `visible`.
+
+        The mask among them is 0 or 1, as in training, and as diffusers' pipelines prepare it.
         """
         if self.visible is None:
             return None
-        mask = (self.mask > 0).to(self.mask.dtype) if self.differential else self.mask
+        mask = (self.mask > 0 if self.differential else self.mask >= 0.5).to(self.mask.dtype)
         batch = max(len(mask), len(self.visible))
         parts = (part.expand(batch, -1, -1, -1) for part in (mask, self.visible))
         return torch.cat(tuple(parts), dim=1)

@@ -57,6 +57,15 @@ def test_a_model_for_inpainting_sees_the_picture_as_in_diffusers(
     assert float((drawn - expected).abs().max()) <= 1e-4
 
 
+def test_a_model_for_inpainting_sees_a_soft_mask_as_in_diffusers() -> None:
+    """It was trained on masks of 0 and 1 alone."""
+    checkpoint = read_checkpoint(INPAINTING)
+    latents = encode(RAMP, checkpoint, fill="noise", mask_sampling="nearest")
+    drawn = sample(latents, 1.0, "euler", checkpoint).samples
+    expected = by_diffusers(INPAINTING, latents, RAMP, 1.0, EulerDiscreteScheduler, soft=False)
+    assert float((drawn - expected).abs().max()) <= 1e-4
+
+
 def test_a_model_for_inpainting_needs_a_picture() -> None:
     checkpoint = read_checkpoint(INPAINTING)
     with pytest.raises(SamplingError) as caught:
