@@ -31,7 +31,7 @@ class PictureSource(UploadOut):
 
 
 class PictureList(Described):
-    """Pictures that nodes can read: those that ship by name, then uploads, those used last first."""
+    """Pictures that nodes can read: those that ship by name, then uploads, the newest first."""
 
     pictures: list[PictureSource]
 
@@ -61,7 +61,8 @@ def find_shipped(digest: str) -> Path | None:
 def _listed(kept: Kept) -> Iterator[dict[str, Any]]:
     for file, picture in shipped_pictures():
         yield {"origin": "builtin", "file": file, **picture.to_json()}
-    for path in nlargest(_UPLOADS, kept.uploads.paths(), key=_used_s):
+    last_used = nlargest(_UPLOADS, kept.uploads.paths(), key=_used_s)
+    for path in sorted(last_used, key=_uploaded_s, reverse=True):  # looking at a thumbnail is a use, and moves nothing
         try:
             yield {"origin": "upload", "file": f"{UPLOAD}{path.name}", **_picture(path, path.stem).to_json()}
         except (OSError, ValueError):  # it had to make room meanwhile, or somebody damaged it
@@ -83,5 +84,12 @@ def _picture(path: Path, digest: str) -> Picture:
 def _used_s(path: Path) -> float:
     try:
         return path.stat().st_atime
+    except OSError:
+        return 0.0
+
+
+def _uploaded_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
     except OSError:
         return 0.0

@@ -37,12 +37,13 @@ def test_each_has_a_thumbnail(server: Running) -> None:
         assert opened.size == (entry["width_px"], entry["height_px"])
 
 
-def test_uploads_come_after_them_the_last_used_first(server: Running, tmp_path: Path) -> None:
+def test_uploads_come_after_them_the_newest_first_whatever_is_looked_at(server: Running, tmp_path: Path) -> None:
     with connect(f"http://127.0.0.1:{server.port}") as client:
         kept = [client.upload(picture(width_px=edge_px)) for edge_px in (4, 5, 6)]
         folder = server.folder / "home" / "uploads"
-        for used_s, upload in zip((300, 100, 200), kept, strict=True):
-            os.utime(next(folder.rglob(f"{upload.digest}.png")), (used_s, used_s))
+        for uploaded_s, upload in zip((300, 100, 200), kept, strict=True):
+            os.utime(next(folder.rglob(f"{upload.digest}.png")), (uploaded_s, uploaded_s))
+        client.content(f"{kept[1].url}?thumbnail_px=64")
         (folder / "aa").mkdir(exist_ok=True)
         (folder / "aa" / f"{'a' * 64}.png").write_bytes(b"damaged")
         (folder / "aa" / f"{'b' * 64}.png").symlink_to(tmp_path / "server.db")

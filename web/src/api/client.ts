@@ -60,7 +60,7 @@ export class Client {
     return this.json("GET", "/api/models");
   }
 
-  /** The pictures that `file` ports can name: those that ship by name, then uploads, those used last first. */
+  /** The pictures that `file` ports can name: those that ship by name, then uploads, the newest first. */
   pictures(): Answer<{ readonly pictures: readonly api.PictureSource[] }> {
     return this.json("GET", "/api/pictures");
   }

@@ -101,7 +101,7 @@ export interface OutputPreview {
   readonly pictures?: readonly PictureOut[];
 }
 
-/** Pictures that nodes can read: those that ship by name, then uploads, those used last first. */
+/** Pictures that nodes can read: those that ship by name, then uploads, the newest first. */
 export interface PictureList {
   readonly pictures: readonly PictureSource[];
 }

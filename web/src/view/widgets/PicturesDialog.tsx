@@ -1,4 +1,4 @@
-/** The pictures that the server has already, to choose one: uploads, those used last first, and what ships. */
+/** The pictures that the server has already, to choose one: uploads, the newest first, and what ships. */
 
 import { type KeyboardEvent, useEffect } from "react";
 import type { PictureSource } from "../../api/types";
@@ -22,7 +22,7 @@ export function PicturesDialog({ file, onChoose, onClose }: PicturesDialogProps)
   return (
     <Dialog title="Pictures on the server" onClose={onClose} wide>
       {problem && <p role="alert">{problem}</p>}
-      <Shelf title="Uploaded, used last first" pictures={of("upload")} {...shared} />
+      <Shelf title="Uploaded, newest first" pictures={of("upload")} {...shared} />
       <Shelf title="Examples" pictures={of("builtin")} {...shared} />
       {known?.length === 0 && <p>There are none yet. Drop one on the field, paste it, or choose a file.</p>}
     </Dialog>
