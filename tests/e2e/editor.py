@@ -119,6 +119,7 @@ class Editor:
 
     def wait_until_still(self) -> None:
         """Until the view stays where it is."""
+        self.page.evaluate("delete window.lastView")  # a movement that was asked for may not have begun
         self.page.wait_for_function(_STILL)
 
     def view(self) -> str:

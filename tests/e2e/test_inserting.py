@@ -8,7 +8,6 @@ from playwright.sync_api import Locator, expect
 
 from tests.e2e.editor import Editor
 
-
 DRAGGING = re.compile(r"\bdragging\b")
 
 
@@ -17,6 +16,8 @@ def _dragged(editor: Editor, words: str, onto_link: str) -> None:
     library = editor.page.get_by_label("Library of nodes")
     if library.count() == 0:
         editor.page.keyboard.press("n")
+        editor.wait_until_still()  # the canvas has become narrower
+        editor.page.keyboard.press("Home")
     library.get_by_label("Search nodes").fill(words)
     editor.wait_until_still()
     x, y = editor.middle_of(onto_link)

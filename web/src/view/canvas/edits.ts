@@ -12,6 +12,7 @@ import { addReroute, freshReroute, moveReroutes, removeReroutes } from "../../mo
 import { around, looksOf, type Point, placeNodes, setLook } from "../../model/view";
 import type { CanvasContext } from "./context";
 import { boxesOf, boxOf, framesOf, now, snapped } from "./context";
+import { showAll } from "./fitting";
 import { commentId, groupId, rerouteId, type Wire } from "./flow";
 import { layoutPlaces } from "./layout";
 import { ui } from "./ui";
@@ -192,8 +193,7 @@ export async function layOut(context: CanvasContext): Promise<void> {
   try {
     const places = await layoutPlaces(graphOf(doc, at), boxes);
     moveTo(context, places, "Lay out");
-    if (ids === all)
-      requestAnimationFrame(() => void context.flow.fitView({ duration: 250, padding: 0.12, maxZoom: 1 }));
+    if (ids === all) requestAnimationFrame(() => showAll(context, 250));
   } catch (error) {
     state.notify({ kind: "bad", text: `The layout failed: ${error instanceof Error ? error.message : String(error)}` });
   }

@@ -27,6 +27,8 @@ import {
 } from "../../model/view";
 
 export const NODE_WIDTH = 264;
+/** Between columns of nodes: links can be told apart, and a usual workflow can be read as a whole. */
+export const GAP_PX = 40;
 
 export interface CardData extends Record<string, unknown> {
   readonly entry: NodeEntry;
@@ -117,7 +119,7 @@ export function fallbackPlaces(info: GraphInfo, placed: (id: string) => Point | 
     if (placed(id) !== undefined) continue;
     const row = rows.get(column) ?? 0;
     rows.set(column, row + 1);
-    places.set(id, { x: column * (NODE_WIDTH + 72), y: start + row * 260 });
+    places.set(id, { x: column * (NODE_WIDTH + GAP_PX), y: start + row * 260 });
   }
   return places;
 }

@@ -4,12 +4,13 @@ import type { ELK, ElkNode } from "elkjs/lib/elk-api";
 import { type GraphEntry, parseRef } from "../../model/document";
 import type { Dict } from "../../model/json";
 import type { Box, Point } from "../../model/view";
+import { GAP_PX } from "./flow";
 
 const OPTIONS = {
   "elk.algorithm": "layered",
   "elk.direction": "RIGHT",
   "elk.spacing.nodeNode": "40",
-  "elk.layered.spacing.nodeNodeBetweenLayers": "88",
+  "elk.layered.spacing.nodeNodeBetweenLayers": String(GAP_PX),
   "elk.layered.nodePlacement.strategy": "NETWORK_SIMPLEX",
   "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES",
   "elk.separateConnectedComponents": "true",

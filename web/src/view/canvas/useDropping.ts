@@ -20,9 +20,8 @@ export function useDropping(context: CanvasContext) {
         if (!event.dataTransfer.types.includes(DRAGGED)) return;
         event.preventDefault();
         event.dataTransfer.dropEffect = "copy";
-        const wire = wireAt(context, event);
         const { dragged } = useCanvasUi.getState();
-        say(wire !== null && dragged !== null && fitsInto(context, dragged, wire) ? wire.id : null);
+        say((dragged === null ? undefined : wireFor(context, event, dragged)?.id) ?? null);
       },
       onDragLeave: () => say(null),
       onDrop(event: DragEvent) {
@@ -33,16 +32,20 @@ export function useDropping(context: CanvasContext) {
         remember(type);
         const { x, y } = context.flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
         const place = { x: x - GRASP_PX, y };
-        const wire = wireAt(context, event);
-        if (wire === null || !addInto(context, type, place, wire)) add(context, type, place);
+        const wire = wireFor(context, event, type);
+        if (wire === undefined || !addInto(context, type, place, wire)) add(context, type, place);
       },
     };
   }, [context]);
 }
 
-/** The link under the pointer that ends at a port. */
-function wireAt(context: CanvasContext, { clientX, clientY }: DragEvent): Wire | null {
-  const element = document.elementFromPoint(clientX, clientY)?.closest(".react-flow__edge");
-  const wire = context.flow.getEdge(element?.getAttribute("data-id") ?? "");
-  return wire?.data?.target ? wire : null;
+/** The first of the links under the pointer, which may lie close to each other, that a node of a type fits into. */
+function wireFor(context: CanvasContext, { clientX, clientY }: DragEvent, type: string): Wire | undefined {
+  return document
+    .elementsFromPoint(clientX, clientY)
+    .flatMap((element) => {
+      const link = element.closest(".react-flow__edge");
+      return context.flow.getEdge(link?.getAttribute("data-id") ?? "") ?? [];
+    })
+    .find((wire) => fitsInto(context, type, wire));
 }

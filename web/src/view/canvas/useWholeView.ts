@@ -1,17 +1,17 @@
 /** Shows the whole of a graph when it is opened. */
 
-import { getViewportForBounds } from "@xyflow/react";
+import { getViewportForBounds, type Viewport } from "@xyflow/react";
 import { useLayoutEffect, useRef } from "react";
 import { graphOf, openGraphName } from "../../model/document";
 import { inspect } from "../../model/inspect";
-import { around, positionOf } from "../../model/view";
+import { around, type Box, positionOf } from "../../model/view";
 import { useEditor } from "../../store/context";
 import { type CanvasContext, now } from "./context";
+import { showAll, WHOLE } from "./fitting";
 import { fallbackPlaces, NODE_WIDTH } from "./flow";
 
 /** Nodes are not measured yet when the view is chosen, so that a large graph is drawn small from the start. */
 const USUAL_HEIGHT = 260;
-const PADDING = 0.1;
 
 export function useWholeView(context: CanvasContext): void {
   const opened = useEditor((state) => state.opened);
@@ -24,11 +24,15 @@ export function useWholeView(context: CanvasContext): void {
     const box = boundsOf(context);
     const { width, height } = context.frame();
     if (box === null) void context.flow.setViewport({ x: width / 3, y: height / 4, zoom: 1 });
-    else if (width > 0) void context.flow.setViewport(getViewportForBounds(box, width, height, 0.05, 1, PADDING));
+    else if (width > 0) void context.flow.setViewport(wholeOf(box, width, height));
     // Once nodes are measured the view can be exact.
-    const timer = setTimeout(() => void context.flow.fitView({ padding: PADDING, maxZoom: 1, minZoom: 0.05 }), 60);
+    const timer = setTimeout(() => showAll(context), 60);
     return () => clearTimeout(timer);
   }, [context, opened, at]);
+}
+
+function wholeOf(box: Box, width: number, height: number): Viewport {
+  return getViewportForBounds(box, width, height, WHOLE.minZoom, WHOLE.maxZoom, WHOLE.padding);
 }
 
 function boundsOf(context: CanvasContext) {

@@ -1,8 +1,12 @@
 /** What is seen of the graph. */
 
 import * as edits from "../edits";
+import { showAll, showSelected } from "../fitting";
 import { ui } from "../ui";
-import type { Action } from "./action";
+import { type Action, anything } from "./action";
+
+/** How long the view takes to get there: the eye can follow. */
+const MOVE_MS = 200;
 
 export const VIEWING: readonly Action[] = [
   {
@@ -10,7 +14,15 @@ export const VIEWING: readonly Action[] = [
     title: "Show all",
     section: "View",
     keys: [".", "home"],
-    run: (context) => void context.flow.fitView({ duration: 200, padding: 0.12, maxZoom: 1 }),
+    run: (context) => showAll(context, MOVE_MS),
+  },
+  {
+    id: "fit-selection",
+    title: "Show the selection",
+    section: "View",
+    keys: ["z"],
+    enabled: anything,
+    run: (context) => showSelected(context, MOVE_MS),
   },
   {
     id: "zoom-in",
