@@ -10,7 +10,7 @@ from sdgraph.core.node import Node, Outputs
 from sdgraph.core.port import In, Out, port
 from sdgraph.errors import MediaError
 from sdgraph.payloads.facts import Sized, is_settled, picture_at
-from sdgraph.payloads.image import Image
+from sdgraph.payloads.image import MAX_EDGE_PX, Image
 from sdgraph.payloads.mask import Mask
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Fill = Literal["edge", "mirror", "grey"]
-MAX_EDGE_PX = 16384
 
 
 class PaddedOut(Outputs):

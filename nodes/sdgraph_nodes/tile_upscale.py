@@ -24,7 +24,7 @@ from sdgraph.models.vae import decode_latents, encode_image, require_coding
 from sdgraph.payloads.conditioning import Conditioning
 from sdgraph.payloads.facts import Sized, is_settled, picture_at
 from sdgraph.payloads.handles import DenoiserHandle, VaeHandle
-from sdgraph.payloads.image import Image
+from sdgraph.payloads.image import MAX_EDGE_PX, Image
 from sdgraph.payloads.latents import Latents, LatentSpace, item_seeds, require_same_space
 from sdgraph.payloads.sampling import SamplingState
 from sdgraph_nodes.outputs import ImageOut
@@ -36,8 +36,6 @@ from sdgraph_nodes.step_preview import StepReport
 if TYPE_CHECKING:
     from sdgraph.diffusion.tiles import TileGrid
     from sdgraph_nodes.tile_log import TileLog
-
-MAX_EDGE_PX = 16384
 
 
 class TileUpscale(Node[ImageOut], type="image.tile_upscale", version=2, lane="device"):

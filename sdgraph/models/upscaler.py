@@ -16,14 +16,12 @@ from sdgraph.models.patches.files import find_file
 from sdgraph.models.single_file import read_pickle
 from sdgraph.models.weights import PICKLES, check_whole
 from sdgraph.payloads.handles import Dtype, UpscalerHandle
-from sdgraph.payloads.image import Image
+from sdgraph.payloads.image import MAX_EDGE_PX, Image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PACKAGE = "spandrel"
-MAX_EDGE_PX = 16384
-"""Of the result."""
 _CONTAINERS = ("state_dict", "params_ema", "params", "model", "net")
 """What published pickles keep the tensors in."""
 

@@ -12,6 +12,9 @@ from sdgraph.payloads.arrays import ArrayCodec, frozen_array, require_shape
 from sdgraph.payloads.picture_files import write_pictures
 from sdgraph.payloads.shown import first_pictures, size_text
 
+MAX_EDGE_PX = 16384
+"""What nodes enlarge a picture to at most."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
