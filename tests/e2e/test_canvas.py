@@ -9,7 +9,7 @@ import re
 from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
-from tests.e2e.editor import Editor
+from tests.e2e.editor import RUN_MS, Editor
 from tools.dropping import paste_picture
 from tools.serving import Server
 
@@ -100,13 +100,30 @@ def test_the_overview_moves_the_view(editor: Editor) -> None:
 
 
 def test_a_muted_node_stops_what_needs_it_and_a_bypassed_one_hands_on(editor: Editor) -> None:
-    editor.load("txt2img")
+    editor.load("img2img")
     editor.select("sample")
     editor.page.keyboard.press("m")
     expect(editor.node("sample")).to_contain_text("Muted")
+    expect(editor.dock("Problems")).to_contain_text("The output image is not made, because save is muted")
+    editor.select("sample")
     editor.page.keyboard.press("m")
     editor.page.keyboard.press("b")
     expect(editor.node("sample")).to_contain_text("Bypassed")
+    editor.run()
+    editor.wait_for_picture("save", RUN_MS)
+    expect(editor.node("image").get_by_alt_text("Preview of image")).to_be_visible()
+    expect(editor.node("sample").get_by_alt_text(re.compile("^Preview"))).to_have_count(0)
+
+
+def test_what_is_cut_can_be_pasted(editor: Editor, context: BrowserContext) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    editor.load("txt2img")
+    count = len(editor.ids())
+    editor.select("negative")
+    editor.page.keyboard.press("Control+x")
+    expect(editor.node("negative")).to_have_count(0)
+    editor.page.keyboard.press("Control+v")
+    expect(editor.nodes).to_have_count(count)
 
 
 def test_a_copy_goes_to_another_window(editor: Editor, context: BrowserContext, server: Server) -> None:

@@ -13,6 +13,8 @@ from playwright.sync_api import BrowserContext, expect
 from tests.e2e.editor import RUN_MS, Editor, document
 from tools.serving import Server
 
+_BORDER = "(one) => getComputedStyle(one).borderTopColor.match(/[0-9.]+/g).map(Number)"
+
 
 def test_a_dropped_picture_opens_the_workflow_that_drew_it(
     editor: Editor, server: Server, context: BrowserContext
@@ -42,6 +44,8 @@ def test_unknown_nodes_are_shown_and_saved_as_they_are(editor: Editor, tmp_path:
     problem.click()
     expect(editor.node("mystery")).to_be_in_viewport()
     expect(editor.node("mystery")).to_contain_text("Unknown")
+    colours = [editor.node(name).locator("article").evaluate(_BORDER) for name in ("mystery", "sample")]
+    assert [red > green + 60 for red, green, _ in colours] == [True, False], colours
 
     editor.page.keyboard.press("Control+e")
     with editor.page.expect_download() as download:
